@@ -1,0 +1,119 @@
+//! Where files are: everything below a state root and a runtime directory has its name here.
+
+use std::path::{Path, PathBuf};
+
+use crate::container::{ContainerId, ContainerName};
+
+/// Files below one state root (`<root>/sidecar/<name>.json` is how the hook finds it).
+#[derive(Clone, Debug)]
+pub struct StateRoot(PathBuf);
+
+impl StateRoot {
+    pub fn new(root: impl Into<PathBuf>) -> Self {
+        Self(root.into())
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
+    pub fn sidecars(&self) -> PathBuf {
+        self.0.join("sidecar")
+    }
+
+    pub fn sidecar(&self, name: &ContainerName) -> PathBuf {
+        self.sidecars().join(format!("{name}.json"))
+    }
+
+    pub fn logs(&self) -> PathBuf {
+        self.0.join("logs")
+    }
+
+    pub fn diary(&self) -> PathBuf {
+        self.logs().join("hook.log")
+    }
+
+    pub fn container_log(&self, id: &ContainerId) -> PathBuf {
+        self.logs().join(format!("{id}.log"))
+    }
+
+    pub fn pids(&self) -> PathBuf {
+        self.0.join("pids")
+    }
+
+    pub fn pid_file(&self, id: &ContainerId) -> PathBuf {
+        self.pids().join(format!("supervisor-{id}.pid"))
+    }
+
+    pub fn mirrors(&self) -> PathBuf {
+        self.0.join("gate")
+    }
+
+    /// Our own programs, when `terokctl setup` installed them for one user.
+    pub fn programs(&self) -> PathBuf {
+        self.0.join("libexec")
+    }
+
+    pub fn hook_descriptors(&self) -> PathBuf {
+        self.0.join("hooks")
+    }
+}
+
+/// The directory of one container's sockets, mounted into it at [`MOUNT_POINT`].
+pub fn socket_directory(runtime_dir: &Path, name: &ContainerName) -> PathBuf {
+    runtime_dir.join("run").join(name.as_str())
+}
+
+/// Where a container sees its socket directory.
+pub const MOUNT_POINT: &str = "/run/terok";
+pub const BROKER_SOCKET: &str = "vault/vault.sock";
+pub const SIGNER_SOCKET: &str = "signer/ssh-agent.sock";
+pub const GATE_SOCKET: &str = "gate/gate-server.sock";
+
+/// Files beside the database.
+pub fn routes_beside(db_path: &Path) -> PathBuf {
+    db_path.with_file_name("routes.json")
+}
+
+pub fn sealed_passphrase_beside(db_path: &Path) -> PathBuf {
+    db_path.with_file_name("vault.passphrase.cred")
+}
+
+pub fn audit_beside(db_path: &Path) -> PathBuf {
+    db_path.with_file_name("credential_audit.jsonl")
+}
+
+/// Where session passphrases may lie: `$XDG_RUNTIME_DIR/terok/vault-session`, and the same
+/// directory derived from the sidecar's runtime directory for processes without that variable.
+pub fn session_directories(xdg_runtime_dir: Option<&Path>, runtime_dir: &Path) -> Vec<PathBuf> {
+    let from_environment = xdg_runtime_dir.map(|dir| dir.join("terok/vault-session"));
+    let beside_runtime_dir = runtime_dir.parent().map(|dir| dir.join("vault-session"));
+    let mut found: Vec<PathBuf> = from_environment.into_iter().chain(beside_runtime_dir).collect();
+    found.dedup();
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_follow_the_contract() {
+        let root = StateRoot::new("/s");
+        let id = ContainerId::parse("abc").unwrap();
+        assert_eq!(root.pid_file(&id), Path::new("/s/pids/supervisor-abc.pid"));
+        assert_eq!(root.container_log(&id), Path::new("/s/logs/abc.log"));
+        assert_eq!(root.diary(), Path::new("/s/logs/hook.log"));
+    }
+
+    #[test]
+    fn session_directories_are_named_once() {
+        let both = session_directories(
+            Some(Path::new("/run/user/7")),
+            Path::new("/run/user/7/terok/sandbox"),
+        );
+        assert_eq!(both, [PathBuf::from("/run/user/7/terok/vault-session")]);
+        let derived = session_directories(None, Path::new("/tmp/x/terok/sandbox"));
+        assert_eq!(derived, [PathBuf::from("/tmp/x/terok/vault-session")]);
+    }
+}

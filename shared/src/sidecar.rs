@@ -1,0 +1,196 @@
+//! The sidecar: one JSON file per container that says what to serve it.
+//!
+//! `open` finds the file and refuses what somebody else could have written; `wire` reads typed
+//! members out of the JSON; this file says what a sidecar means.
+
+mod open;
+mod wire;
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+pub use open::{MAX_BYTES, OpenError, read};
+pub use wire::FieldError;
+
+use crate::container::ContainerName;
+use crate::layout;
+use crate::secret::Secret;
+use wire::Members;
+
+/// A sidecar whose every member has been checked.
+#[derive(Debug)]
+pub struct Sidecar {
+    pub container_name: ContainerName,
+    pub ipc: Ipc,
+    pub db_path: PathBuf,
+    pub runtime_dir: PathBuf,
+    pub routes_path: PathBuf,
+    /// The passphrase sealed by systemd-creds, used when the file exists.
+    pub sealed_passphrase: PathBuf,
+    pub use_keyring: bool,
+    /// A helper that prints the passphrase; its text may itself be sensitive.
+    pub passphrase_command: Option<Secret<String>>,
+    pub scope_id: String,
+    pub project_id: String,
+    pub task_id: String,
+    pub gate: Option<Gate>,
+    /// Another tool's file; carried, not used.
+    pub dossier_path: Option<PathBuf>,
+    pub allow_debugger: bool,
+    /// Extension: only tokens of this subject are honoured.
+    pub token_subject: Option<String>,
+    /// Extension: the container must not start without its supervisor.
+    pub required: bool,
+    /// Extension: whether the static markers of known clients are honoured.
+    pub static_markers: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ipc {
+    Socket,
+    Tcp(Ports),
+}
+
+/// Ports of the host's loopback; a service without one fails alone.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Ports {
+    pub broker: Option<u16>,
+    pub signer: Option<u16>,
+    pub gate: Option<u16>,
+}
+
+impl Ipc {
+    pub fn broker_port(self) -> Option<u16> {
+        self.ports().broker
+    }
+
+    pub fn signer_port(self) -> Option<u16> {
+        self.ports().signer
+    }
+
+    pub fn gate_port(self) -> Option<u16> {
+        self.ports().gate
+    }
+
+    fn ports(self) -> Ports {
+        match self {
+            Self::Socket => Ports::default(),
+            Self::Tcp(ports) => ports,
+        }
+    }
+}
+
+/// The git gate's wiring: both members or none.
+#[derive(Debug)]
+pub struct Gate {
+    pub base_path: PathBuf,
+    pub token: Secret<String>,
+}
+
+#[derive(Debug)]
+pub enum SidecarError {
+    TooLarge { file: PathBuf, bytes: usize },
+    NotJson { file: PathBuf, why: serde_json::Error },
+    NotAnObject { file: PathBuf, kind: &'static str },
+    Member { file: PathBuf, why: FieldError },
+}
+
+impl Sidecar {
+    /// Reads the JSON text of `file`; the path is used in messages alone.
+    pub fn parse(file: &Path, json: &[u8]) -> Result<Self, SidecarError> {
+        let members = Members::parse(file, json)?;
+        Self::from_members(&members)
+            .map_err(|why| SidecarError::Member { file: file.to_owned(), why })
+    }
+
+    fn from_members(members: &Members) -> Result<Self, FieldError> {
+        let container_name = members.required_string("container_name")?;
+        let container_name = ContainerName::parse(&container_name)
+            .map_err(|why| FieldError::new("container_name", why.to_string()))?;
+        let db_path = members.required_path("db_path")?;
+        Ok(Self {
+            container_name,
+            ipc: ipc(members)?,
+            runtime_dir: members.required_path("runtime_dir")?,
+            routes_path: members
+                .path("routes_path")?
+                .unwrap_or_else(|| layout::routes_beside(&db_path)),
+            sealed_passphrase: members
+                .path("vault_systemd_creds_file")?
+                .unwrap_or_else(|| layout::sealed_passphrase_beside(&db_path)),
+            use_keyring: members.boolean("credentials_use_keyring")?.unwrap_or(false),
+            passphrase_command: members
+                .string("credentials_passphrase_command")?
+                .filter(|command| !command.trim().is_empty())
+                .map(Secret::from),
+            scope_id: members.string("scope_id")?.unwrap_or_default(),
+            project_id: members.string("project_id")?.unwrap_or_default(),
+            task_id: members.string("task_id")?.unwrap_or_default(),
+            gate: gate(members)?,
+            dossier_path: members.path("dossier_path")?,
+            allow_debugger: members.boolean("allow_debugger")?.unwrap_or(false),
+            token_subject: members.string("token_subject")?,
+            required: members.boolean("required")?.unwrap_or(false),
+            static_markers: members.boolean("static_markers")?.unwrap_or(true),
+            db_path,
+        })
+    }
+}
+
+/// Whether a sidecar asks for `required`, read leniently: a file that is malformed elsewhere
+/// must still be able to stop its container.
+pub fn insists(json: &[u8]) -> bool {
+    json.len() <= MAX_BYTES
+        && serde_json::from_slice::<serde_json::Value>(json)
+            .is_ok_and(|value| value.get("required") == Some(&serde_json::Value::Bool(true)))
+}
+
+fn ipc(members: &Members) -> Result<Ipc, FieldError> {
+    let ports = Ports {
+        broker: members.port("tcp_port")?,
+        signer: members.port("ssh_signer_port")?,
+        gate: members.port("gate_port")?,
+    };
+    match members.string("ipc_mode")?.as_deref() {
+        None | Some("socket") => Ok(Ipc::Socket),
+        Some("tcp") => Ok(Ipc::Tcp(ports)),
+        Some(other) => Err(FieldError::new(
+            "ipc_mode",
+            format!("expected `socket` or `tcp`, found the string {other:?}"),
+        )),
+    }
+}
+
+fn gate(members: &Members) -> Result<Option<Gate>, FieldError> {
+    let base_path = members.path("gate_base_path")?;
+    let token = members.string("gate_token")?.filter(|token| !token.is_empty());
+    Ok(base_path.zip(token).map(|(base_path, token)| Gate { base_path, token: token.into() }))
+}
+
+impl fmt::Display for SidecarError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TooLarge { file, bytes } => {
+                write!(f, "sidecar {}: {bytes} bytes, at most {MAX_BYTES}", file.display())
+            }
+            Self::NotJson { file, why } => {
+                write!(
+                    f,
+                    "sidecar {}: not JSON at line {} column {}",
+                    file.display(),
+                    why.line(),
+                    why.column()
+                )
+            }
+            Self::NotAnObject { file, kind } => {
+                write!(f, "sidecar {}: expected an object, found {kind}", file.display())
+            }
+            Self::Member { file, why } => write!(f, "sidecar {}: {why}", file.display()),
+        }
+    }
+}
+
+impl std::error::Error for SidecarError {}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,6 @@
+//! The kernel's edge: the only `unsafe` of the workspace. Each block says why it is sound, each
+//! function why it exists.
+
+pub mod descriptors;
+pub mod detach;
+pub mod signals;
