@@ -1,0 +1,206 @@
+//! Clients of a service: accepted on the inherited listener, bounded in number, drained at the end.
+
+use std::future::Future;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use nix::sys::socket::{AddressFamily, SockaddrLike, SockaddrStorage, getsockname};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinSet;
+
+/// How long work in flight may go on after SIGTERM: the parent kills soon afterwards.
+const DRAIN: Duration = Duration::from_millis(100);
+/// Pause after an accept failed: what failed once will fail at once again.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// The inherited listening socket, of either kind.
+#[derive(Debug)]
+pub enum Listener {
+    Unix(std::os::unix::net::UnixListener),
+    Tcp(std::net::TcpListener),
+}
+
+impl Listener {
+    pub fn from_fd(socket: OwnedFd) -> io::Result<Self> {
+        use std::os::fd::AsRawFd;
+        let address: SockaddrStorage = getsockname(socket.as_fd().as_raw_fd())?;
+        let listener = match address.family() {
+            Some(AddressFamily::Unix) => Self::Unix(socket.into()),
+            Some(AddressFamily::Inet | AddressFamily::Inet6) => Self::Tcp(socket.into()),
+            other => return Err(io::Error::other(format!("listening socket of family {other:?}"))),
+        };
+        match &listener {
+            Self::Unix(unix) => unix.set_nonblocking(true)?,
+            Self::Tcp(tcp) => tcp.set_nonblocking(true)?,
+        }
+        Ok(listener)
+    }
+}
+
+/// One client's stream.
+#[derive(Debug)]
+pub enum Connection {
+    Unix(UnixStream),
+    Tcp(TcpStream),
+}
+
+/// Tells a client's task that the service is about to end: finish and close.
+#[derive(Clone, Debug)]
+pub struct Drain(watch::Receiver<bool>);
+
+impl Drain {
+    /// Completes when draining begins, and at once afterwards.
+    pub async fn begun(&mut self) {
+        // A dropped sender means the same: the service is ending.
+        let _ = self.0.wait_for(|begun| *begun).await;
+    }
+}
+
+/// Runs `service` on a runtime of one thread.
+pub fn block_on<T>(service: impl Future<Output = T>) -> io::Result<T> {
+    Ok(tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(service))
+}
+
+/// Accepts until SIGTERM, at most `limit` clients at a time (more wait in the kernel's queue),
+/// then gives the ones in flight a moment to finish.
+pub async fn serve<H, F>(listener: Listener, limit: usize, handle: H) -> io::Result<()>
+where
+    H: Fn(Connection, Drain) -> F,
+    F: Future<Output = ()> + 'static,
+{
+    let listener = Accepting::new(listener)?;
+    let mut stop = signal(SignalKind::terminate())?;
+    let places = Arc::new(Semaphore::new(limit));
+    let (drain, draining) = watch::channel(false);
+    let mut clients = JoinSet::new();
+    let local = tokio::task::LocalSet::new();
+    local
+        .run_until(async {
+            loop {
+                let place = tokio::select! {
+                    place = Arc::clone(&places).acquire_owned() => place,
+                    _ = stop.recv() => break,
+                };
+                let connection = tokio::select! {
+                    accepted = listener.accept() => accepted,
+                    _ = stop.recv() => break,
+                };
+                match connection {
+                    Ok(connection) => {
+                        let work = handle(connection, Drain(draining.clone()));
+                        clients.spawn_local(async move {
+                            work.await;
+                            drop(place);
+                        });
+                    }
+                    Err(why) => {
+                        // The others are a client's doing, who must not fill the log.
+                        let level =
+                            if is_exhaustion(&why) { log::Level::Warn } else { log::Level::Debug };
+                        log::log!(level, "accept a client: {why}");
+                        tokio::time::sleep(PAUSE).await;
+                    }
+                }
+                while clients.try_join_next().is_some() {}
+            }
+            drop(listener);
+            drain.send_replace(true);
+            let _ =
+                tokio::time::timeout(DRAIN, async { while clients.join_next().await.is_some() {} })
+                    .await;
+        })
+        .await;
+    Ok(())
+}
+
+fn is_exhaustion(why: &io::Error) -> bool {
+    matches!(why.raw_os_error(), Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM))
+}
+
+enum Accepting {
+    Unix(UnixListener),
+    Tcp(TcpListener),
+}
+
+impl Accepting {
+    fn new(listener: Listener) -> io::Result<Self> {
+        Ok(match listener {
+            Listener::Unix(unix) => Self::Unix(UnixListener::from_std(unix)?),
+            Listener::Tcp(tcp) => Self::Tcp(TcpListener::from_std(tcp)?),
+        })
+    }
+
+    async fn accept(&self) -> io::Result<Connection> {
+        match self {
+            Self::Unix(unix) => Ok(Connection::Unix(unix.accept().await?.0)),
+            Self::Tcp(tcp) => {
+                let (stream, _) = tcp.accept().await?;
+                // Small answers must not wait for a full segment.
+                stream.set_nodelay(true)?;
+                Ok(Connection::Tcp(stream))
+            }
+        }
+    }
+}
+
+impl AsyncRead for Connection {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Unix(stream) => Pin::new(stream).poll_read(cx, buf),
+            Self::Tcp(stream) => Pin::new(stream).poll_read(cx, buf),
+        }
+    }
+}
+
+impl AsyncWrite for Connection {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Unix(stream) => Pin::new(stream).poll_write(cx, bytes),
+            Self::Tcp(stream) => Pin::new(stream).poll_write(cx, bytes),
+        }
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        parts: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Unix(stream) => Pin::new(stream).poll_write_vectored(cx, parts),
+            Self::Tcp(stream) => Pin::new(stream).poll_write_vectored(cx, parts),
+        }
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Unix(stream) => Pin::new(stream).poll_flush(cx),
+            Self::Tcp(stream) => Pin::new(stream).poll_flush(cx),
+        }
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Unix(stream) => Pin::new(stream).poll_shutdown(cx),
+            Self::Tcp(stream) => Pin::new(stream).poll_shutdown(cx),
+        }
+    }
+}

@@ -1,0 +1,54 @@
+//! The descriptors the parent handed down, each taken over once.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::{OwnedFd, RawFd};
+
+use terok_shared::handover::{AUDIT_FD, LINE_FD, LISTENER_FD, READY_FD, SIGNER_LINE_FD};
+use terok_shared::sys::descriptors;
+
+/// What is there; which of it a service needs is the service's to say.
+#[derive(Debug)]
+pub struct Inherited {
+    pub(crate) ready: Option<OwnedFd>,
+    pub listener: Option<OwnedFd>,
+    pub line: Option<OwnedFd>,
+    pub signer_line: Option<OwnedFd>,
+    pub audit: Option<File>,
+}
+
+impl Inherited {
+    pub(crate) fn take() -> io::Result<Self> {
+        Ok(Self {
+            ready: optional(READY_FD)?,
+            listener: optional(LISTENER_FD)?,
+            line: optional(LINE_FD)?,
+            signer_line: optional(SIGNER_LINE_FD)?,
+            audit: optional(AUDIT_FD)?.map(File::from),
+        })
+    }
+
+    /// The listening socket, for a service that cannot do without.
+    pub fn listener(&mut self) -> io::Result<OwnedFd> {
+        self.listener.take().ok_or_else(|| missing("listening socket", LISTENER_FD))
+    }
+
+    /// The line to or from the keeper, for a service that cannot do without.
+    pub fn line(&mut self) -> io::Result<OwnedFd> {
+        self.line.take().ok_or_else(|| missing("line to the keeper", LINE_FD))
+    }
+}
+
+fn optional(number: RawFd) -> io::Result<Option<OwnedFd>> {
+    match descriptors::take(number) {
+        Ok(descriptor) => Ok(Some(descriptor)),
+        Err(why) if why.raw_os_error() == Some(libc::EBADF) => Ok(None),
+        Err(why) => Err(why),
+    }
+}
+
+fn missing(what: &str, number: RawFd) -> io::Error {
+    io::Error::other(format!(
+        "no {what} at descriptor {number}\nhint: this program is started by terok-supervisor"
+    ))
+}
