@@ -1,0 +1,191 @@
+//! What a question is answered with: the token's row decides, within this container's limits, and
+//! never more than the asker's role may ask.
+
+use std::collections::HashMap;
+use std::fmt;
+
+use terok_shared::handover::TokenLimits;
+use terok_shared::secret::Secret;
+use terok_shared::token::STATIC_MARKERS;
+use vault_grant::{
+    Answer, Credential, CredentialKind, CredentialProblem, Grant, Identity, Member, Question,
+    Refusal, TokenInfo,
+};
+use vault_store::Vault;
+use vault_store::credential::{CredentialError, Kind};
+use vault_store::database::DatabaseError;
+
+use crate::sign::SigningKey;
+
+/// The provider of tokens that stand for the SSH keys of their scope.
+const SSH: &str = "ssh";
+
+/// Decoded keys kept at most: a container uses one or two.
+const MAX_DECODED: usize = 64;
+
+/// Who sits at the other end of a line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Role {
+    Broker,
+    Signer,
+}
+
+pub(crate) struct Answerer {
+    vault: Vault,
+    limits: TokenLimits,
+    /// By scope and public blob. Decoding an RSA key takes longer than signing with it.
+    decoded: HashMap<(String, Vec<u8>), SigningKey>,
+}
+
+impl Answerer {
+    pub(crate) fn new(vault: Vault, limits: TokenLimits) -> Self {
+        Self { vault, limits, decoded: HashMap::new() }
+    }
+
+    pub(crate) fn vault(&self) -> &Vault {
+        &self.vault
+    }
+
+    /// The database changed: what was read from it no longer counts.
+    pub(crate) fn forget(&mut self) {
+        self.decoded.clear();
+    }
+
+    pub(crate) fn answer(&mut self, role: Role, question: Question) -> Answer {
+        let answered = match (role, question) {
+            (Role::Broker, Question::Grant { token }) => self.grant(&token).map(Answer::Grant),
+            (Role::Signer, Question::Identities { token }) => {
+                self.identities(&token).map(Answer::Identities)
+            }
+            (Role::Signer, Question::Sign { token, public_blob, data, flags }) => {
+                self.sign(&token, public_blob, &data, flags).map(Answer::Signature)
+            }
+            (Role::Broker, Question::Identities { .. } | Question::Sign { .. })
+            | (Role::Signer, Question::Grant { .. }) => {
+                log::warn!("the {role} asked what is not its to ask");
+                Err(Refusal::NotYours)
+            }
+        };
+        answered.unwrap_or_else(Answer::Refused)
+    }
+
+    fn grant(&self, token: &Secret<String>) -> Result<Grant, Refusal> {
+        let token = self.admit(token)?;
+        let stored = self.vault.credential(&token.credential_set, &token.provider);
+        let credential = match stored {
+            Ok(Some(stored)) => usable(&stored).ok_or(CredentialProblem::Misconfigured),
+            Ok(None) => Err(CredentialProblem::Missing),
+            Err(CredentialError::Database(why)) => return Err(unreadable(&why)),
+            Err(why) => {
+                log::error!("{why}");
+                Err(CredentialProblem::Misconfigured)
+            }
+        };
+        Ok(Grant { token, credential })
+    }
+
+    fn identities(&self, token: &Secret<String>) -> Result<Vec<Identity>, Refusal> {
+        let scope = self.ssh_scope(token)?;
+        let keys = self.vault.ssh_keys(&scope).map_err(|why| unreadable(&why))?;
+        Ok(keys
+            .into_iter()
+            .map(|key| Identity { public_blob: key.public_blob, comment: key.comment })
+            .collect())
+    }
+
+    fn sign(
+        &mut self,
+        token: &Secret<String>,
+        public_blob: Vec<u8>,
+        data: &[u8],
+        flags: u32,
+    ) -> Result<Vec<u8>, Refusal> {
+        let scope = self.ssh_scope(token)?;
+        self.key(scope, public_blob)?.sign(data, flags).ok_or(Refusal::CannotSign)
+    }
+
+    fn key(&mut self, scope: String, public_blob: Vec<u8>) -> Result<&SigningKey, Refusal> {
+        let place = (scope, public_blob);
+        if !self.decoded.contains_key(&place) {
+            let stored = self
+                .vault
+                .ssh_private_key(&place.0, &place.1)
+                .map_err(|why| unreadable(&why))?
+                .ok_or(Refusal::UnknownKey)?;
+            let key = SigningKey::decode(stored.public.kind, &stored.private_der)
+                .ok_or(Refusal::CannotSign)?;
+            if self.decoded.len() >= MAX_DECODED {
+                self.decoded.clear();
+            }
+            self.decoded.insert(place.clone(), key);
+        }
+        self.decoded.get(&place).ok_or(Refusal::UnknownKey)
+    }
+
+    fn ssh_scope(&self, token: &Secret<String>) -> Result<String, Refusal> {
+        let token = self.admit(token)?;
+        if token.provider == SSH { Ok(token.scope) } else { Err(Refusal::WrongProvider) }
+    }
+
+    /// The token's row, if this container may use it.
+    fn admit(&self, token: &Secret<String>) -> Result<TokenInfo, Refusal> {
+        if let Some(info) = self.marker(token) {
+            return Ok(info);
+        }
+        let row = self
+            .vault
+            .token(token.expose())
+            .map_err(|why| unreadable(&why))?
+            .ok_or(Refusal::UnknownToken)?;
+        let info = TokenInfo {
+            scope: row.scope,
+            subject: row.subject,
+            credential_set: row.credential_set,
+            provider: row.provider,
+        };
+        if within(&self.limits, &info) { Ok(info) } else { Err(Refusal::WrongScope(info)) }
+    }
+
+    /// A static marker stands for one provider's `default` credential, and carries no scope.
+    fn marker(&self, token: &Secret<String>) -> Option<TokenInfo> {
+        let (_, provider) = STATIC_MARKERS.iter().find(|(marker, _)| token.matches(marker))?;
+        self.limits.static_markers.then(|| TokenInfo {
+            credential_set: "default".to_owned(),
+            provider: (*provider).to_owned(),
+            ..TokenInfo::default()
+        })
+    }
+}
+
+fn within(limits: &TokenLimits, token: &TokenInfo) -> bool {
+    let scope = limits.scope_id.is_empty() || limits.scope_id == token.scope;
+    let subject = limits.token_subject.as_ref().is_none_or(|subject| *subject == token.subject);
+    scope && subject
+}
+
+fn usable(stored: &vault_store::credential::Credential) -> Option<Credential> {
+    let members =
+        stored.companions().into_iter().map(|(name, value)| (name, Member(value))).collect();
+    let kind = match stored.kind() {
+        Kind::OAuth => CredentialKind::OAuth,
+        Kind::Key => CredentialKind::Key,
+    };
+    Some(Credential { kind, value: stored.secret()?, members })
+}
+
+fn unreadable(why: &DatabaseError) -> Refusal {
+    log::error!("{why}");
+    Refusal::Locked
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Broker => "broker",
+            Self::Signer => "signer",
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,128 @@
+//! The keeper's loop: one poll over two lines, the database's files and SIGTERM.
+
+use std::io::{self, Read};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use signal_hook::consts::SIGTERM;
+use terok_service::{Failure, Inherited};
+use terok_shared::handover::TokenLimits;
+use vault_grant::{Line, LineError, Notice, Reply, Request};
+use vault_store::Vault;
+
+use crate::answer::{Answerer, Role};
+use crate::watch::Watch;
+
+/// One service that asks, and what it may ask: the line says who it is.
+pub(crate) struct Asker {
+    pub(crate) role: Role,
+    pub(crate) line: Line,
+}
+
+impl Asker {
+    pub(crate) fn all(inherited: Inherited) -> Vec<Self> {
+        let broker = inherited.line.map(|line| Self { role: Role::Broker, line: Line::new(line) });
+        let signer =
+            inherited.signer_line.map(|line| Self { role: Role::Signer, line: Line::new(line) });
+        broker.into_iter().chain(signer).collect()
+    }
+
+    /// Says something without waiting: an asker that does not read loses it, and asks again.
+    pub(crate) fn say(&self, reply: &Reply) {
+        if let Err(why) = self.line.send(reply) {
+            log::warn!("answer the {}: {why}", self.role);
+        }
+    }
+}
+
+pub(crate) struct Keeper {
+    answerer: Answerer,
+    watch: Watch,
+    askers: Vec<Asker>,
+    stop: UnixStream,
+}
+
+impl Keeper {
+    pub(crate) fn new(
+        vault: Vault,
+        limits: TokenLimits,
+        askers: Vec<Asker>,
+    ) -> Result<Self, Failure> {
+        let watch = Watch::on(&vault)?;
+        let (stop, write) = UnixStream::pair()?;
+        signal_hook::low_level::pipe::register(SIGTERM, write)?;
+        Ok(Self { answerer: Answerer::new(vault, limits), watch, askers, stop })
+    }
+
+    pub(crate) fn db_path(&self) -> &Path {
+        self.answerer.vault().path()
+    }
+
+    pub(crate) fn run(mut self) -> Result<(), Failure> {
+        self.tell_all(Notice::Serving);
+        loop {
+            let woken = self.wait()?;
+            if woken.stop {
+                let _ = self.stop.read(&mut [0]);
+                return Ok(());
+            }
+            // Before any question: an answer must not be older than a change we could have seen.
+            if woken.database && self.watch.changed(self.answerer.vault())? {
+                self.answerer.forget();
+                self.tell_all(Notice::Changed);
+            }
+            for n in woken.askers {
+                self.answer(n)?;
+            }
+        }
+    }
+
+    /// Answers one question, so that a busy asker does not keep the other waiting.
+    fn answer(&mut self, n: usize) -> Result<(), Failure> {
+        let asker = &self.askers[n];
+        match asker.line.receive::<Request>() {
+            Ok(Request { id, question }) => {
+                let answer = self.answerer.answer(asker.role, question);
+                asker.say(&Reply::To(id, answer));
+                Ok(())
+            }
+            Err(LineError::WouldBlock) => Ok(()),
+            Err(why @ (LineError::Malformed | LineError::TooLarge(_))) => {
+                log::warn!("the {} said: {why}", asker.role);
+                Ok(())
+            }
+            Err(why) => Err(format!("line to the {}: {why}", asker.role).into()),
+        }
+    }
+
+    fn tell_all(&self, notice: Notice) {
+        self.askers.iter().for_each(|asker| asker.say(&Reply::Notice(notice)));
+    }
+
+    fn wait(&self) -> io::Result<Woken> {
+        let mut watched = vec![readable(self.stop.as_fd()), readable(self.watch.as_fd())];
+        watched.extend(self.askers.iter().map(|asker| readable(asker.line.as_fd())));
+        match poll(&mut watched, PollTimeout::NONE) {
+            Ok(_) | Err(nix::Error::EINTR) => {}
+            Err(errno) => return Err(errno.into()),
+        }
+        let happened: Vec<bool> = watched.iter().map(|fd| fd.any() == Some(true)).collect();
+        Ok(Woken {
+            stop: happened[0],
+            database: happened[1],
+            askers: (0..self.askers.len()).filter(|n| happened[n + 2]).collect(),
+        })
+    }
+}
+
+struct Woken {
+    stop: bool,
+    database: bool,
+    askers: Vec<usize>,
+}
+
+fn readable(descriptor: BorrowedFd<'_>) -> PollFd<'_> {
+    PollFd::new(descriptor, PollFlags::POLLIN)
+}
