@@ -1,0 +1,94 @@
+//! The OCI hook: started by crun, runc or podman with the container's state on standard input.
+//!
+//! It reads bounded input, decides (`plan`), starts or ends the one supervisor of this container,
+//! writes a line to the diary for whatever happened, and is gone. It holds no secret. Trouble is
+//! said, not fatal: the container starts all the same, unless its sidecar says `required`.
+
+mod stage;
+
+mod oci_state;
+
+mod plan;
+
+mod diary;
+
+mod start;
+
+mod operator;
+
+mod stop;
+
+use std::process::ExitCode;
+
+use nix::sys::stat::{Mode, umask};
+use terok_shared::annotation::SidecarPath;
+use terok_shared::exit::Exit;
+use terok_shared::sys::{descriptors, signals};
+
+use diary::Diary;
+use oci_state::OciState;
+use plan::Plan;
+use stage::Invocation;
+
+fn main() -> ExitCode {
+    // Before anything is read: none of the runtime's descriptors, signals or modes.
+    let clean = descriptors::close_from(3).and_then(|()| signals::reset());
+    umask(Mode::from_bits_truncate(0o077));
+    let invocation = match Invocation::parse(std::env::args_os().skip(1)) {
+        Ok(invocation) => invocation,
+        Err(why) => {
+            Diary::open(None).write(None, &why.to_string());
+            return Exit::Clean.into();
+        }
+    };
+    let fallback = invocation.state_root.as_deref();
+    let state = clean.map_err(oci_state::StateError::Read).and_then(|()| oci_state::read());
+    let state = match state {
+        Ok(Some(state)) => state,
+        Ok(None) => return Exit::Clean.into(),
+        Err(why) => {
+            Diary::open(fallback).write(None, &format!("{}: {why}", invocation.stage));
+            return Exit::Clean.into();
+        }
+    };
+    act(&invocation, &state).into()
+}
+
+fn act(invocation: &Invocation, state: &OciState) -> Exit {
+    let diary = diary_of(invocation, state);
+    let id = state.id.as_ref().ok();
+    match plan::decide(invocation.stage, state) {
+        Ok(Plan::Start(start)) => match start::start(&start) {
+            Ok(outcome) => {
+                outcome.problems.iter().for_each(|problem| diary.write(id, problem));
+                diary.write(id, &outcome.to_string());
+                outcome.exit()
+            }
+            Err(why) => {
+                diary.write(id, &format!("{}: {why}", invocation.stage));
+                why.exit()
+            }
+        },
+        Ok(Plan::Stop(stop)) => {
+            match stop::stop(&stop) {
+                Ok(outcome) => diary.write(id, &outcome.to_string()),
+                Err(why) => diary.write(id, &format!("{}: {why}", invocation.stage)),
+            }
+            Exit::Clean
+        }
+        Err(why) => {
+            diary.write(id, &format!("{}: {why}", invocation.stage));
+            Exit::Clean
+        }
+    }
+}
+
+/// The diary of the sidecar's own state root, when that root is the operator's; a hostile
+/// annotation must not make us write elsewhere.
+fn diary_of(invocation: &Invocation, state: &OciState) -> Diary {
+    let own = state.sidecar.as_ref().ok().map(SidecarPath::state_root);
+    match own.filter(|root| operator::owns(root)) {
+        Some(root) => Diary::open(Some(root)),
+        None => Diary::open(invocation.state_root.as_deref()),
+    }
+}

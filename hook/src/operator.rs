@@ -1,0 +1,62 @@
+//! Whose container this is: the host user behind uid 0 of a rootless namespace.
+//!
+//! podman passes no environment at poststop and another one at every version, so home and runtime
+//! directory come from the kernel's uid_map and the user database.
+
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use nix::unistd::{Uid, User, geteuid};
+
+/// The environment of what we start, built from nothing.
+const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+pub(crate) fn environment() -> Vec<(&'static str, PathBuf)> {
+    let mut variables = vec![("PATH", PathBuf::from(PATH)), ("LANG", PathBuf::from("C.UTF-8"))];
+    let uid = host_uid();
+    if let Ok(Some(user)) = User::from_uid(Uid::from_raw(uid)) {
+        variables.push(("HOME", user.dir));
+    }
+    let runtime = PathBuf::from(format!("/run/user/{uid}"));
+    if owns(&runtime) {
+        variables.push(("XDG_RUNTIME_DIR", runtime));
+    }
+    variables
+}
+
+/// Whether `directory` is a directory of ours, not reached through a symbolic link.
+pub(crate) fn owns(directory: &Path) -> bool {
+    std::fs::symlink_metadata(directory)
+        .is_ok_and(|facts| facts.is_dir() && facts.uid() == geteuid().as_raw())
+}
+
+fn host_uid() -> u32 {
+    let uid = geteuid().as_raw();
+    let map = std::fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
+    outer_uid(&map, uid).unwrap_or(uid)
+}
+
+/// user_namespaces(7): each line is first inner id, first outer id, length.
+fn outer_uid(map: &str, uid: u32) -> Option<u32> {
+    map.lines().find_map(|line| {
+        let mut fields = line.split_ascii_whitespace().map(str::parse::<u32>);
+        let (inner, outer, length) =
+            (fields.next()?.ok()?, fields.next()?.ok()?, fields.next()?.ok()?);
+        let offset = uid.checked_sub(inner).filter(|offset| *offset < length)?;
+        outer.checked_add(offset)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn root_of_a_rootless_namespace_is_the_operator() {
+        let map = "         0       1002          1\n         1     165536      65536\n";
+        assert_eq!(outer_uid(map, 0), Some(1002));
+        assert_eq!(outer_uid(map, 5), Some(165540));
+        assert_eq!(outer_uid(map, 70000), None);
+        assert_eq!(outer_uid("0 0 4294967295\n", 0), Some(0));
+    }
+}

@@ -1,0 +1,108 @@
+//! How the hook was called: its stage, and the state root its descriptor names.
+//!
+//! podman gives all stages of one descriptor the same arguments, so there is a descriptor, and a
+//! stage argument, for each.
+
+use std::ffi::OsString;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+/// runtime-spec, config.md, "POSIX-platform Hooks".
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stage {
+    /// Also the deprecated `prestart`.
+    CreateRuntime,
+    Poststop,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Invocation {
+    pub stage: Stage,
+    /// Where to write the diary when the state does not lead to one: `--state-root`, else the
+    /// directory this program was installed below.
+    pub state_root: Option<PathBuf>,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum UsageError {
+    NoStage,
+    Unknown(OsString),
+    NoValue,
+}
+
+impl Invocation {
+    pub(crate) fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Self, UsageError> {
+        let (mut stage, mut state_root) = (None, None);
+        let mut arguments = arguments;
+        while let Some(argument) = arguments.next() {
+            match argument.to_str() {
+                Some("createRuntime" | "prestart") => stage = Some(Stage::CreateRuntime),
+                Some("poststop") => stage = Some(Stage::Poststop),
+                Some("--state-root") => {
+                    state_root = Some(PathBuf::from(arguments.next().ok_or(UsageError::NoValue)?));
+                }
+                _ => return Err(UsageError::Unknown(argument)),
+            }
+        }
+        let stage = stage.ok_or(UsageError::NoStage)?;
+        Ok(Self { stage, state_root: state_root.or_else(installed_below) })
+    }
+}
+
+/// `<state root>/libexec/terok-hook` is where `terokctl setup` puts this program.
+fn installed_below() -> Option<PathBuf> {
+    let program = std::env::current_exe().ok()?;
+    let directory = program.parent()?;
+    (directory.file_name()? == "libexec").then(|| directory.parent().map(Path::to_owned))?
+}
+
+impl fmt::Display for Stage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::CreateRuntime => "createRuntime",
+            Self::Poststop => "poststop",
+        })
+    }
+}
+
+impl fmt::Display for UsageError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoStage => write!(f, "terok-hook: no stage given")?,
+            Self::Unknown(what) => write!(f, "terok-hook: unknown argument {what:?}")?,
+            Self::NoValue => write!(f, "terok-hook: --state-root needs a directory")?,
+        }
+        write!(f, "\nhint: terok-hook createRuntime|prestart|poststop [--state-root DIR] < state")
+    }
+}
+
+impl std::error::Error for UsageError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(arguments: &[&str]) -> Result<Invocation, UsageError> {
+        Invocation::parse(arguments.iter().map(OsString::from))
+    }
+
+    #[test]
+    fn prestart_is_another_word_for_create_runtime() {
+        assert_eq!(parse(&["prestart"]).unwrap().stage, Stage::CreateRuntime);
+        assert_eq!(parse(&["createRuntime"]).unwrap().stage, Stage::CreateRuntime);
+        assert_eq!(parse(&["poststop"]).unwrap().stage, Stage::Poststop);
+    }
+
+    #[test]
+    fn the_state_root_comes_from_the_descriptor() {
+        let invocation = parse(&["poststop", "--state-root", "/s"]).unwrap();
+        assert_eq!(invocation.state_root.as_deref(), Some(Path::new("/s")));
+    }
+
+    #[test]
+    fn other_arguments_are_refused() {
+        assert_eq!(parse(&[]), Err(UsageError::NoStage));
+        assert_eq!(parse(&["poststart"]), Err(UsageError::Unknown("poststart".into())));
+        assert_eq!(parse(&["poststop", "--state-root"]), Err(UsageError::NoValue));
+    }
+}

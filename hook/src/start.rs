@@ -1,0 +1,262 @@
+//! Starting the supervisor of one container, once, and waiting until its listeners are bound.
+//!
+//! A lock on the sidecar file makes two hooks of one container (podman runs both `prestart` and
+//! `createRuntime` descriptors) take turns; the second finds the first one's supervisor alive.
+
+use std::fmt;
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::io::{self, Read};
+use std::os::fd::AsFd;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use nix::fcntl::{Flock, FlockArg};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use terok_shared::exit::Exit;
+use terok_shared::layout::StateRoot;
+use terok_shared::sibling::{self, SiblingError};
+use terok_shared::sidecar::{self, OpenError, Sidecar, SidecarError};
+use terok_shared::sys::{descriptors, detach};
+use terok_shared::{pid_file, readiness};
+
+use crate::operator;
+use crate::plan::Start;
+
+const SUPERVISOR: &str = "terok-supervisor";
+/// Longest the container's start may wait for us.
+const PATIENCE: Duration = Duration::from_secs(2);
+const LOCK_PAUSE: Duration = Duration::from_millis(5);
+/// The supervisor's end of the readiness pipe.
+const READINESS_FD: i32 = 3;
+
+#[derive(Debug)]
+pub(crate) struct Outcome {
+    /// What does not work, one sentence each.
+    pub problems: Vec<String>,
+    pub kind: OutcomeKind,
+    required: bool,
+}
+
+#[derive(Debug)]
+pub(crate) enum OutcomeKind {
+    AlreadyRunning(i32),
+    Bound {
+        pid: i32,
+        endpoints: Vec<String>,
+        took: Duration,
+    },
+    /// It goes on without being waited for.
+    Late {
+        pid: i32,
+    },
+    Ended {
+        status: String,
+        log: PathBuf,
+    },
+}
+
+#[derive(Debug)]
+pub(crate) struct StartError {
+    why: Why,
+    required: bool,
+}
+
+#[derive(Debug)]
+enum Why {
+    Open(OpenError),
+    Sidecar(SidecarError),
+    Locked,
+    Program(SiblingError),
+    Io { what: String, why: io::Error },
+}
+
+impl Outcome {
+    /// Only a sidecar that says `required` turns trouble into a refusal.
+    pub(crate) fn exit(&self) -> Exit {
+        let whole = self.problems.is_empty()
+            && matches!(self.kind, OutcomeKind::AlreadyRunning(_) | OutcomeKind::Bound { .. });
+        refuse_if(self.required && !whole)
+    }
+}
+
+impl StartError {
+    pub(crate) fn exit(&self) -> Exit {
+        refuse_if(self.required)
+    }
+}
+
+fn refuse_if(refused: bool) -> Exit {
+    if refused { Exit::Refused } else { Exit::Clean }
+}
+
+pub(crate) fn start(plan: &Start) -> Result<Outcome, StartError> {
+    let began = Instant::now();
+    let optional = |why| StartError { why, required: false };
+    let (file, text) = sidecar::read(&plan.sidecar).map_err(|why| optional(Why::Open(why)))?;
+    let required = sidecar::insists(&text);
+    let failed = |why| StartError { why, required };
+    Sidecar::parse(plan.sidecar.as_path(), &text).map_err(|why| failed(Why::Sidecar(why)))?;
+    let root = StateRoot::new(plan.sidecar.state_root());
+    let (kind, problems) = start_once(plan, &root, file, began).map_err(failed)?;
+    Ok(Outcome { problems, kind, required })
+}
+
+fn start_once(
+    plan: &Start,
+    root: &StateRoot,
+    sidecar: File,
+    began: Instant,
+) -> Result<(OutcomeKind, Vec<String>), Why> {
+    let _turn = take_turn(sidecar, began + PATIENCE)?;
+    make_directory(&root.pids())?;
+    make_directory(&root.logs())?;
+    if let Some(living) = pid_file::living(&root.pid_file(&plan.id), &plan.id) {
+        return Ok((OutcomeKind::AlreadyRunning(living.supervisor.pid()), vec![]));
+    }
+    let log = root.container_log(&plan.id);
+    let (mut child, readiness) = spawn(plan, &log)?;
+    let pid = child.id() as i32;
+    let heard = listen(readiness, began + PATIENCE)
+        .map_err(|why| io_error("wait for the supervisor".to_owned(), why))?;
+    let kind = match heard.end {
+        End::Bound(endpoints) => OutcomeKind::Bound { pid, endpoints, took: began.elapsed() },
+        End::Late => OutcomeKind::Late { pid },
+        End::Closed => {
+            let status = child.wait().map_or_else(|why| why.to_string(), |s| s.to_string());
+            OutcomeKind::Ended { status, log }
+        }
+    };
+    Ok((kind, heard.problems))
+}
+
+fn take_turn(sidecar: File, deadline: Instant) -> Result<Flock<File>, Why> {
+    let mut file = sidecar;
+    loop {
+        match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+            Ok(turn) => return Ok(turn),
+            Err(_) if Instant::now() > deadline => return Err(Why::Locked),
+            Err((back, nix::Error::EWOULDBLOCK | nix::Error::EINTR)) => file = back,
+            Err((_, errno)) => return Err(io_error("lock the sidecar".to_owned(), errno.into())),
+        }
+        std::thread::sleep(LOCK_PAUSE);
+    }
+}
+
+/// Only the last component: the state root itself was there before its sidecar.
+fn make_directory(path: &Path) -> Result<(), Why> {
+    match DirBuilder::new().mode(0o700).create(path) {
+        Err(why) if why.kind() != io::ErrorKind::AlreadyExists => {
+            Err(io_error(format!("make directory {}", path.display()), why))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn spawn(plan: &Start, log: &Path) -> Result<(std::process::Child, io::PipeReader), Why> {
+    let step = |what: String| move |why| io_error(what, why);
+    let _low =
+        descriptors::reserve_up_to(READINESS_FD).map_err(step("reserve descriptors".to_owned()))?;
+    let (reader, writer) = io::pipe().map_err(step("make the readiness pipe".to_owned()))?;
+    let program = sibling::program(SUPERVISOR).map_err(Why::Program)?;
+    let output = OpenOptions::new()
+        .append(true)
+        .create(true)
+        .mode(0o600)
+        .custom_flags(libc::O_NOFOLLOW)
+        .open(log)
+        .map_err(step(format!("open {}", log.display())))?;
+    let errors = output.try_clone().map_err(step(format!("open {}", log.display())))?;
+    let mut command = Command::new(&program);
+    command
+        .arg("--sidecar")
+        .arg(plan.sidecar.as_path())
+        .args(["--container-id", plan.id.as_str()])
+        .args(["--container-pid", &plan.pid.to_string()])
+        .args(["--readiness-fd", &READINESS_FD.to_string()])
+        .env_clear()
+        .envs(operator::environment())
+        .current_dir("/")
+        .stdin(Stdio::null())
+        .stdout(output)
+        .stderr(errors);
+    let child = detach::spawn(command, writer.as_fd(), READINESS_FD)
+        .map_err(step(format!("start {}", program.display())))?;
+    Ok((child, reader))
+}
+
+struct Heard {
+    problems: Vec<String>,
+    end: End,
+}
+
+enum End {
+    Bound(Vec<String>),
+    Late,
+    Closed,
+}
+
+fn listen(mut pipe: io::PipeReader, deadline: Instant) -> io::Result<Heard> {
+    let mut text = Vec::new();
+    let mut chunk = [0u8; 4096];
+    loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let wait = PollTimeout::try_from(left).unwrap_or(PollTimeout::ZERO);
+        let ready = poll(&mut [PollFd::new(pipe.as_fd(), PollFlags::POLLIN)], wait)?;
+        let read = if ready == 0 { None } else { Some(pipe.read(&mut chunk)?) };
+        text.extend_from_slice(&chunk[..read.unwrap_or(0)]);
+        let (problems, bound) = readiness::parse(&String::from_utf8_lossy(&text));
+        let end = match (bound, read) {
+            (Some(endpoints), _) => End::Bound(endpoints),
+            (None, Some(0)) => End::Closed,
+            (None, None) => End::Late,
+            (None, Some(_)) => continue,
+        };
+        return Ok(Heard { problems, end });
+    }
+}
+
+fn io_error(what: String, why: io::Error) -> Why {
+    Why::Io { what, why }
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.kind {
+            OutcomeKind::AlreadyRunning(pid) => write!(f, "supervisor {pid} is already running"),
+            OutcomeKind::Bound { pid, endpoints, took } => write!(
+                f,
+                "supervisor {pid} listening after {} ms on {}",
+                took.as_millis(),
+                endpoints.join(", ")
+            ),
+            OutcomeKind::Late { pid } => write!(
+                f,
+                "supervisor {pid} was not listening after {} s; not waiting longer",
+                PATIENCE.as_secs()
+            ),
+            OutcomeKind::Ended { status, log } => {
+                write!(f, "supervisor ended at once ({status})\nhint: read {}", log.display())
+            }
+        }
+    }
+}
+
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.why {
+            Why::Open(why) => why.fmt(f),
+            Why::Sidecar(why) => why.fmt(f),
+            Why::Program(why) => why.fmt(f),
+            Why::Locked => write!(
+                f,
+                "another hook of this container did not finish within {} s",
+                PATIENCE.as_secs()
+            ),
+            Why::Io { what, why } => write!(f, "{what}: {why}"),
+        }
+    }
+}
+
+impl std::error::Error for StartError {}

@@ -1,0 +1,256 @@
+//! The parent's loop: one poll over signals, the container, and every child.
+
+use std::fmt;
+use std::io::{self, Read};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::net::UnixStream;
+use std::os::unix::process::ExitStatusExt;
+use std::process::ExitStatus;
+use std::time::{Duration, Instant};
+
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use signal_hook::consts::{SIGINT, SIGTERM};
+use terok_shared::service::Service;
+
+use crate::child::Child;
+use crate::container_watch::ContainerWatch;
+use crate::restart::{Next, Restarts};
+use crate::wiring::Wired;
+
+/// How long children may drain before they are killed: the container is gone, and conmon waits.
+const DRAIN: Duration = Duration::from_millis(150);
+/// How often a container without pidfd is looked at.
+const LOOK: Duration = Duration::from_millis(100);
+
+#[derive(Debug)]
+pub(crate) enum SuperviseError {
+    Signals(io::Error),
+    Poll(io::Error),
+    /// Every service ended in a way that trying again does not change.
+    AllGivenUp,
+}
+
+/// Starts every child and keeps them running until the container or somebody else ends it.
+pub(crate) fn supervise(
+    children: Vec<Wired>,
+    watch: Option<ContainerWatch>,
+) -> Result<(), SuperviseError> {
+    let mut stop = stop_signals().map_err(SuperviseError::Signals)?;
+    let mut slots: Vec<Slot> = children.into_iter().map(Slot::new).collect();
+    let ended = loop {
+        slots.iter_mut().for_each(Slot::start_if_due);
+        if slots.iter().all(|slot| matches!(slot.state, State::GivenUp)) {
+            break Err(SuperviseError::AllGivenUp);
+        }
+        let events = match wait(&stop, watch.as_ref(), &slots) {
+            Ok(events) => events,
+            Err(why) => break Err(SuperviseError::Poll(why)),
+        };
+        if events.stop {
+            // The byte is taken so that a second signal is told apart while draining.
+            let _ = stop.read(&mut [0]);
+            log::info!("told to stop");
+            break Ok(());
+        }
+        if watch
+            .as_ref()
+            .is_some_and(|w| (events.container || w.pidfd().is_none()) && w.has_ended())
+        {
+            log::info!("the container has ended");
+            break Ok(());
+        }
+        slots.iter_mut().for_each(Slot::look);
+    };
+    end(&mut slots);
+    ended
+}
+
+/// SIGTERM and SIGINT as readable bytes.
+fn stop_signals() -> io::Result<UnixStream> {
+    let (read, write) = UnixStream::pair()?;
+    for signal in [SIGTERM, SIGINT] {
+        signal_hook::low_level::pipe::register(signal, write.try_clone()?)?;
+    }
+    Ok(read)
+}
+
+struct Events {
+    stop: bool,
+    container: bool,
+}
+
+fn wait(stop: &UnixStream, watch: Option<&ContainerWatch>, slots: &[Slot]) -> io::Result<Events> {
+    let mut watched = vec![readable(stop.as_fd())];
+    let container = watch.and_then(ContainerWatch::pidfd);
+    watched.extend(container.map(readable));
+    watched.extend(slots.iter().flat_map(Slot::watched).map(readable));
+    let due = slots.iter().filter_map(Slot::due).min();
+    let look = watch.filter(|watch| watch.pidfd().is_none()).map(|_| Instant::now() + LOOK);
+    let timeout = due.into_iter().chain(look).min().map_or(PollTimeout::NONE, until);
+    match poll(&mut watched, timeout) {
+        Err(nix::Error::EINTR) | Ok(_) => {}
+        Err(errno) => return Err(errno.into()),
+    }
+    let happened = |n: usize| watched.get(n).is_some_and(|fd| fd.any() == Some(true));
+    Ok(Events { stop: happened(0), container: container.is_some() && happened(1) })
+}
+
+fn readable(descriptor: BorrowedFd<'_>) -> PollFd<'_> {
+    PollFd::new(descriptor, PollFlags::POLLIN)
+}
+
+/// Rounded up: waking a little early would only spin.
+fn until(due: Instant) -> PollTimeout {
+    let left = due.saturating_duration_since(Instant::now()) + Duration::from_millis(1);
+    PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX)
+}
+
+/// One service across its runs.
+struct Slot {
+    wired: Wired,
+    restarts: Restarts,
+    state: State,
+}
+
+enum State {
+    Running(Child),
+    Waiting(Instant),
+    GivenUp,
+}
+
+impl Slot {
+    fn new(wired: Wired) -> Self {
+        Self { wired, restarts: Restarts::default(), state: State::Waiting(Instant::now()) }
+    }
+
+    fn service(&self) -> Service {
+        self.wired.service
+    }
+
+    fn due(&self) -> Option<Instant> {
+        match self.state {
+            State::Waiting(due) => Some(due),
+            State::Running(_) | State::GivenUp => None,
+        }
+    }
+
+    fn child(&mut self) -> Option<&mut Child> {
+        match &mut self.state {
+            State::Running(child) => Some(child),
+            State::Waiting(_) | State::GivenUp => None,
+        }
+    }
+
+    fn watched(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
+        let child = match &self.state {
+            State::Running(child) => Some(child),
+            State::Waiting(_) | State::GivenUp => None,
+        };
+        let ready = child.and_then(|child| child.ready.as_ref()).map(AsFd::as_fd);
+        child.map(Child::pidfd).into_iter().chain(ready)
+    }
+
+    fn start_if_due(&mut self) {
+        if self.due().is_none_or(|due| due > Instant::now()) {
+            return;
+        }
+        match Child::spawn(&self.wired) {
+            Ok(child) => {
+                log::debug!("{}: process {}", self.service(), child.pid());
+                self.state = State::Running(child);
+            }
+            Err(why) => {
+                log::error!("{}: {why}", self.service());
+                self.ended(None, Duration::ZERO);
+            }
+        }
+    }
+
+    /// Notices what a child has said or how it ended.
+    fn look(&mut self) {
+        let service = self.service();
+        let State::Running(child) = &mut self.state else { return };
+        if let Some(ready) = &mut child.ready
+            && is_readable(ready.as_fd())
+        {
+            if ready.read(&mut [0]).is_ok_and(|n| n == 1) {
+                log::info!("{service} is ready after {} ms", child.since.elapsed().as_millis());
+            }
+            child.ready = None;
+        }
+        match child.reap() {
+            Ok(None) => {}
+            Ok(Some(status)) => {
+                let lived = child.since.elapsed();
+                log::warn!("{service} ended: {}", describe(status));
+                self.ended(status.code(), lived);
+            }
+            Err(why) => log::error!("{service}: look after it: {why}"),
+        }
+    }
+
+    fn ended(&mut self, status: Option<i32>, lived: Duration) {
+        self.state = match self.restarts.after(status, lived) {
+            Next::After(pause) => {
+                if !pause.is_zero() {
+                    log::info!("{} starts again in {} ms", self.service(), pause.as_millis());
+                }
+                State::Waiting(Instant::now() + pause)
+            }
+            Next::Never => {
+                log::error!("{} is not started again", self.service());
+                State::GivenUp
+            }
+        };
+    }
+}
+
+fn is_readable(descriptor: BorrowedFd<'_>) -> bool {
+    poll(&mut [readable(descriptor)], PollTimeout::ZERO).is_ok_and(|n| n > 0)
+}
+
+fn describe(status: ExitStatus) -> String {
+    match (status.code(), status.signal()) {
+        (Some(code), _) => format!("exit status {code}"),
+        (None, Some(signal)) => format!("killed by signal {signal}"),
+        (None, None) => status.to_string(),
+    }
+}
+
+/// Asks every child to drain, and kills those that take too long. Their lines and listeners stay
+/// open until all have ended, so none of them takes the end of another for trouble.
+fn end(slots: &mut [Slot]) {
+    let mut children: Vec<&mut Child> = slots.iter_mut().filter_map(Slot::child).collect();
+    children.iter().for_each(|child| child.terminate());
+    let deadline = Instant::now() + DRAIN;
+    loop {
+        children.retain_mut(|child| matches!(child.reap(), Ok(None)));
+        if children.is_empty() || Instant::now() >= deadline {
+            break;
+        }
+        let mut watched: Vec<PollFd<'_>> =
+            children.iter().map(|child| readable(child.pidfd())).collect();
+        if let Err(errno) = poll(&mut watched, until(deadline)) {
+            log::debug!("wait for the children: {errno}");
+        }
+    }
+    for child in children {
+        log::warn!("process {} did not end in time", child.pid());
+        child.kill();
+        while matches!(child.reap(), Ok(None)) {
+            let _ = poll(&mut [readable(child.pidfd())], until(Instant::now() + LOOK));
+        }
+    }
+}
+
+impl fmt::Display for SuperviseError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Signals(why) => write!(f, "listen to signals: {why}"),
+            Self::Poll(why) => write!(f, "wait for events: {why}"),
+            Self::AllGivenUp => write!(f, "no service can be started"),
+        }
+    }
+}
+
+impl std::error::Error for SuperviseError {}

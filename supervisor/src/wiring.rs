@@ -1,0 +1,147 @@
+//! From a sidecar to the children to start: listeners bound, lines paired, slices cut. A service
+//! that cannot be wired costs only itself.
+
+use std::fmt;
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::fd::{OwnedFd, RawFd};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use terok_shared::endpoint::{self, Endpoint};
+use terok_shared::handover::{AUDIT_FD, LINE_FD, LISTENER_FD, SIGNER_LINE_FD};
+use terok_shared::layout;
+use terok_shared::packet_pair;
+use terok_shared::secret::Secret;
+use terok_shared::service::Service;
+use terok_shared::sibling;
+use terok_shared::sidecar::Sidecar;
+
+use crate::{listen, slices};
+
+/// One service, ready to be started any number of times.
+#[derive(Debug)]
+pub(crate) struct Wired {
+    pub(crate) service: Service,
+    pub(crate) program: PathBuf,
+    pub(crate) slice: Secret<Vec<u8>>,
+    /// Kept here and copied to each child: descriptor and the number it is handed down at.
+    pub(crate) descriptors: Vec<(OwnedFd, RawFd)>,
+}
+
+pub(crate) struct Wiring {
+    pub(crate) children: Vec<Wired>,
+    /// `service endpoint`, for the log and the diary.
+    pub(crate) listening: Vec<String>,
+    pub(crate) problems: Vec<String>,
+    /// Socket files to remove at the end.
+    pub(crate) sockets: Vec<PathBuf>,
+}
+
+#[derive(Debug)]
+pub(crate) struct WiringError {
+    what: &'static str,
+    why: io::Error,
+}
+
+impl Wiring {
+    pub(crate) fn of(sidecar: &Sidecar) -> Result<Self, WiringError> {
+        let mut wiring =
+            Self { children: vec![], listening: vec![], problems: vec![], sockets: vec![] };
+        let listeners: Vec<(Service, OwnedFd)> = Service::ALL
+            .into_iter()
+            .filter_map(|service| Some((service, wiring.listen(sidecar, service)?)))
+            .collect();
+        let audit = wiring.audit(&sidecar.db_path);
+        let mut keeper = vec![];
+        for (service, listener) in listeners {
+            let mut descriptors = vec![(listener, LISTENER_FD)];
+            let keeper_number = match service {
+                Service::Broker => Some(LINE_FD),
+                Service::Signer => Some(SIGNER_LINE_FD),
+                Service::Keeper | Service::Gate => None,
+            };
+            if let Some(number) = keeper_number {
+                let (keepers_end, its_end) = packet_pair::new()
+                    .map_err(|why| WiringError { what: "make a line to the keeper", why })?;
+                keeper.push((keepers_end, number));
+                descriptors.push((its_end, LINE_FD));
+            }
+            if let Some(audit) = &audit {
+                let copy = audit
+                    .try_clone()
+                    .map_err(|why| WiringError { what: "copy the audit descriptor", why })?;
+                descriptors.push((copy.into(), AUDIT_FD));
+            }
+            wiring.add(sidecar, service, descriptors);
+        }
+        // The keeper serves the other two; alone it would hold the vault open for nobody. It is
+        // started first, because its key derivation takes longest.
+        if !keeper.is_empty() {
+            wiring.add(sidecar, Service::Keeper, keeper);
+            wiring.children.rotate_right(1);
+        }
+        Ok(wiring)
+    }
+
+    /// Binds a service's listener, unless its program is missing: nobody would ever answer there.
+    fn listen(&mut self, sidecar: &Sidecar, service: Service) -> Option<OwnedFd> {
+        let bound =
+            endpoint::of(sidecar, service)?.map_err(|why| why.to_string()).and_then(|endpoint| {
+                sibling::program(service.program()).map_err(|why| why.to_string())?;
+                let listener = listen::bind(&endpoint).map_err(|why| why.to_string())?;
+                Ok((endpoint, listener))
+            });
+        match bound {
+            Ok((endpoint, listener)) => {
+                self.listening.push(format!("{service} {endpoint}"));
+                if let Endpoint::Unix(path) = endpoint {
+                    self.sockets.push(path);
+                }
+                Some(listener)
+            }
+            Err(why) => {
+                self.problems.push(format!("{service}: {why}"));
+                None
+            }
+        }
+    }
+
+    fn add(&mut self, sidecar: &Sidecar, service: Service, descriptors: Vec<(OwnedFd, RawFd)>) {
+        let runtime_dir = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
+        let parent = std::process::id() as i32;
+        let slice = slices::text(sidecar, service, parent, runtime_dir);
+        match sibling::program(service.program()) {
+            Ok(program) => self.children.extend(slice.map(|slice| Wired {
+                service,
+                program,
+                slice,
+                descriptors,
+            })),
+            Err(why) => self.problems.push(format!("{service}: {why}")),
+        }
+    }
+
+    /// The audit file beside the database. Without it services go on: it records, it does not
+    /// guard.
+    fn audit(&mut self, db_path: &Path) -> Option<File> {
+        let path = layout::audit_beside(db_path);
+        let opened = OpenOptions::new()
+            .append(true)
+            .create(true)
+            .mode(0o600)
+            .custom_flags(libc::O_NOFOLLOW)
+            .open(&path);
+        opened
+            .map_err(|why| self.problems.push(format!("open audit file {}: {why}", path.display())))
+            .ok()
+    }
+}
+
+impl fmt::Display for WiringError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.what, self.why)
+    }
+}
+
+impl std::error::Error for WiringError {}
