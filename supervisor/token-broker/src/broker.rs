@@ -1,0 +1,81 @@
+//! The broker as a service: what it opens, where it may go afterwards, how it serves.
+
+use std::os::fd::OwnedFd;
+use std::rc::Rc;
+
+use terok_service::clients::{self, Listener};
+use terok_service::{Failure, Inherited, Lane, Life, Sockets};
+use terok_shared::handover::{BrokerSlice, Common};
+use terok_shared::service::Service;
+use vault_grant::Keeper;
+
+use crate::audit::Audit;
+use crate::exchange::Exchange;
+use crate::grants::Grants;
+use crate::serve;
+use crate::table::Table;
+use crate::upstream::Upstreams;
+
+/// Most clients at a time; more wait in the kernel's queue.
+const MAX_CLIENTS: usize = 256;
+
+/// What the system's resolver reads: its settings, and the libraries of the name services they
+/// name (nsswitch.conf(5)).
+const RESOLVER: [&str; 11] = [
+    "/etc/resolv.conf",
+    "/etc/hosts",
+    "/etc/nsswitch.conf",
+    "/etc/host.conf",
+    "/etc/gai.conf",
+    "/run/systemd/resolve",
+    "/etc/ld.so.cache",
+    "/lib",
+    "/lib64",
+    "/usr/lib",
+    "/usr/lib64",
+];
+
+/// Roots that a later route may name.
+const ROOTS: &str = "/etc/ssl";
+
+pub(crate) struct Broker {
+    listener: Listener,
+    line: OwnedFd,
+    audit: Audit,
+    table: Table,
+}
+
+impl Life for Broker {
+    const SERVICE: Service = Service::Broker;
+    type Slice = BrokerSlice;
+
+    fn open(slice: BrokerSlice, _: &Common, mut inherited: Inherited) -> Result<Self, Failure> {
+        if inherited.audit.is_none() {
+            log::warn!("no audit file was handed down: requests leave no trace");
+        }
+        Ok(Self {
+            listener: Listener::from_fd(inherited.listener()?)?,
+            line: inherited.line()?,
+            audit: Audit::new(inherited.audit.take()),
+            table: Table::open(slice.routes_path, Upstreams::load())?,
+        })
+    }
+
+    fn lane(&self) -> Lane {
+        let mut read = self.table.watched();
+        read.extend(RESOLVER.iter().chain([&ROOTS]).map(Into::into));
+        Lane { read, sockets: Sockets::Dial, ..Lane::default() }
+    }
+
+    fn serve(self) -> Result<(), Failure> {
+        let served = clients::block_on(async move {
+            let keeper = Keeper::on(self.line)?;
+            let exchange = Rc::new(Exchange::new(Grants::new(keeper), self.table, self.audit));
+            clients::serve(self.listener, MAX_CLIENTS, move |client, drain| {
+                serve::client(Rc::clone(&exchange), client, drain)
+            })
+            .await
+        });
+        Ok(served??)
+    }
+}

@@ -1,0 +1,152 @@
+//! One request and its answer, step by step; each step is a file of its own.
+
+use std::cell::Cell;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use hyper::body::Incoming;
+use hyper::header::{CONTENT_LENGTH, HeaderValue, TRANSFER_ENCODING};
+use hyper::{Method, Request, Response, Uri, Version};
+use vault_grant::Refusal;
+
+use crate::answer::{self, Answer, Trouble};
+use crate::audit::{Audit, Entry};
+use crate::authenticate::{Presented, presented};
+use crate::forward::{Failed, Upload, send};
+use crate::grants::Grants;
+use crate::inject::Injection;
+use crate::redirect::Followed;
+use crate::relay;
+use crate::route::{BadTarget, origin_form};
+use crate::table::Table;
+use crate::upstream::Failure;
+use crate::websocket;
+
+const HEALTH: &str = "/-/health";
+
+/// How long the same failure of upstreams is not repeated in the log.
+const QUIET: Duration = Duration::from_secs(10);
+
+/// What every exchange needs.
+pub(crate) struct Exchange {
+    grants: Grants,
+    table: Table,
+    audit: Rc<Audit>,
+    complained: Cell<Option<(Failure, Instant)>>,
+}
+
+impl Exchange {
+    pub(crate) fn new(grants: Grants, table: Table, audit: Audit) -> Self {
+        Self { grants, table, audit: Rc::new(audit), complained: Cell::new(None) }
+    }
+
+    /// The answer to one request; a tunnel it opened is left in `slot`.
+    pub(crate) async fn answer(
+        &self,
+        mut request: Request<Incoming>,
+        slot: &websocket::Slot,
+    ) -> Response<Answer> {
+        if request.method() == Method::GET && request.uri().path() == HEALTH {
+            return answer::healthy();
+        }
+        let started = Instant::now();
+        let target = request.uri().path_and_query().cloned();
+        let mut entry = self.audit.begin(started, request.method().clone(), target);
+        let upgrade = websocket::is_asked_for(&request).then(|| hyper::upgrade::on(&mut request));
+        match self.exchange(request, started, upgrade.is_some(), &mut entry).await {
+            Err(trouble) => trouble.answer(entry),
+            Ok(response) => match upgrade {
+                Some(client) if websocket::is_open(&response) => {
+                    let (response, tunnel) = websocket::open(response, client, entry);
+                    slot.set(Some(tunnel));
+                    response
+                }
+                // Nobody asked for another protocol.
+                None if websocket::is_open(&response) => {
+                    Trouble::Upstream(Failure::NotHttp).answer(entry)
+                }
+                _ => relay::response(response, entry),
+            },
+        }
+    }
+
+    /// Authenticate, route, inject, forward.
+    async fn exchange(
+        &self,
+        request: Request<Incoming>,
+        started: Instant,
+        upgrade: bool,
+        entry: &mut Entry,
+    ) -> Result<Response<Incoming>, Trouble> {
+        let asked = origin_form(request.uri()).map_err(|BadTarget| Trouble::BadTarget)?.clone();
+        let granted = match presented(request.headers()) {
+            Presented::Nothing => return Err(Trouble::MissingToken),
+            Presented::Garbage => return Err(Trouble::InvalidToken),
+            Presented::Token(token) => self.grants.of(token).await.map_err(|refusal| {
+                if let Refusal::WrongScope(token) = &refusal {
+                    entry.used_by(&Rc::new(token.clone()));
+                }
+                Trouble::from(refusal)
+            })?,
+        };
+        entry.used_by(&granted.token);
+        let provider = &granted.token.provider;
+        let route = self
+            .table
+            .route(provider, started)
+            .ok_or_else(|| Trouble::NoRoute { provider: provider.clone() })?;
+        let injection = granted.injection(&route).map_err(Trouble::Credential)?;
+        let url = route.upstream_url(&asked).map_err(|BadTarget| Trouble::BadTarget)?;
+
+        let request = rewritten(request, url, &injection, upgrade);
+        let client = if upgrade { &route.clients.upgrade } else { &route.clients.upstream };
+        let followed = if upgrade { None } else { Followed::from_request(&request) };
+        let failed = |failed: Failed| {
+            self.complain(provider, &failed);
+            Trouble::Upstream(failed.failure)
+        };
+        let response = send(client, request).await.map_err(failed)?;
+        match followed {
+            Some(followed) => followed.follow(&route, response).await.map_err(failed),
+            None => Ok(response),
+        }
+    }
+
+    /// Logs a failure with what a client must not hear, unless that was just done: a container
+    /// can repeat its requests faster than anybody can read.
+    fn complain(&self, provider: &str, failed: &Failed) {
+        let now = Instant::now();
+        let repeated = self.complained.get().is_some_and(|(failure, at)| {
+            failure == failed.failure && now.saturating_duration_since(at) < QUIET
+        });
+        if !repeated {
+            self.complained.set(Some((failed.failure, now)));
+            log::warn!("upstream of {provider}: {}", failed.detail);
+        }
+    }
+}
+
+/// The request as the upstream shall see it.
+fn rewritten(
+    mut request: Request<Incoming>,
+    url: Uri,
+    injection: &Injection,
+    upgrade: bool,
+) -> Request<Upload> {
+    *request.uri_mut() = url;
+    *request.version_mut() = Version::HTTP_11;
+    request.extensions_mut().clear();
+    let headers = request.headers_mut();
+    let chunked = headers.contains_key(TRANSFER_ENCODING);
+    injection.apply(headers);
+    if upgrade {
+        websocket::ask(headers);
+    }
+    if chunked {
+        // A body of unknown length needs chunks of our own making (RFC 9112 section 6.3). Said
+        // aloud because the HTTP library takes a GET without a length for one without a body.
+        headers.remove(CONTENT_LENGTH);
+        headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+    }
+    request.map(Upload::of)
+}

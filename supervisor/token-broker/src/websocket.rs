@@ -1,0 +1,194 @@
+//! WebSocket: a tunnel between the two ends, opened only after the upstream's own 101 (RFC 6455
+//! section 4). Sub-protocols, extensions, pings and close codes are the ends' own business.
+
+use std::cell::Cell;
+use std::io;
+use std::pin::{Pin, pin};
+use std::rc::Rc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use hyper::header::{CONNECTION, HeaderValue, UPGRADE};
+use hyper::upgrade::{OnUpgrade, Upgraded};
+use hyper::{HeaderMap, Method, Request, Response, StatusCode, Version};
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf, copy_bidirectional_with_sizes};
+use tokio::sync::Notify;
+use tokio::time::{sleep, timeout};
+
+use crate::answer::{self, Answer};
+use crate::audit::{Entry, Moved};
+use crate::forward::IDLE_LIMIT;
+use crate::inject::remove_hop_by_hop;
+
+/// Bytes held per direction.
+const BUFFER: usize = 16 * 1024;
+
+/// How long the other end may take to close once one has; WebSocket has no half-closed state.
+const GRACE: Duration = Duration::from_secs(2);
+
+const WEBSOCKET: HeaderValue = HeaderValue::from_static("websocket");
+const SWITCH: HeaderValue = HeaderValue::from_static("upgrade");
+
+/// Where an exchange leaves its tunnel, for the connection to run it when HTTP has ended there.
+pub(crate) type Slot = Rc<Cell<Option<Tunnel>>>;
+
+/// Two connections that have switched protocols, or are about to.
+pub(crate) struct Tunnel {
+    client: OnUpgrade,
+    upstream: OnUpgrade,
+    entry: Entry,
+}
+
+/// Whether a request asks to switch to WebSocket.
+pub(crate) fn is_asked_for<B>(request: &Request<B>) -> bool {
+    let asks = |header: &HeaderMap, name, word: &str| {
+        header.get_all(name).iter().filter_map(|value| value.to_str().ok()).any(|value| {
+            value.split(',').any(|member| member.trim_ascii().eq_ignore_ascii_case(word))
+        })
+    };
+    request.method() == Method::GET
+        && request.version() == Version::HTTP_11
+        && asks(request.headers(), UPGRADE, "websocket")
+        && asks(request.headers(), CONNECTION, "upgrade")
+}
+
+/// Says to the next hop what the hop before said to us: the two headers are those of one
+/// connection (RFC 9110 section 7.8).
+pub(crate) fn ask(headers: &mut HeaderMap) {
+    headers.insert(CONNECTION, SWITCH);
+    headers.insert(UPGRADE, WEBSOCKET);
+}
+
+/// Whether the upstream has switched.
+pub(crate) fn is_open<B>(response: &Response<B>) -> bool {
+    response.status() == StatusCode::SWITCHING_PROTOCOLS
+}
+
+/// The client's 101, and the tunnel that follows it.
+pub(crate) fn open<B>(
+    mut upstream: Response<B>,
+    client: OnUpgrade,
+    mut entry: Entry,
+) -> (Response<Answer>, Tunnel) {
+    let switched = hyper::upgrade::on(&mut upstream);
+    let (mut head, _) = upstream.into_parts();
+    remove_hop_by_hop(&mut head.headers);
+    ask(&mut head.headers);
+    head.version = Version::HTTP_11;
+    entry.opened();
+    let tunnel = Tunnel { client, upstream: switched, entry };
+    (Response::from_parts(head, answer::empty()), tunnel)
+}
+
+/// What went through a tunnel.
+#[derive(Default)]
+struct Tally {
+    up: Cell<u64>,
+    down: Cell<u64>,
+    /// One end has said its last.
+    ended: Notify,
+}
+
+impl Tunnel {
+    /// Carries bytes both ways until an end closes, or both are silent for too long.
+    pub(crate) async fn run(self) {
+        let tally = Tally::default();
+        let outcome = match tokio::try_join!(self.client, self.upstream) {
+            Err(why) => {
+                log::debug!("a tunnel that did not open: {why}");
+                "upstream_disconnected"
+            }
+            Ok((client, upstream)) => carry(client, upstream, &tally).await,
+        };
+        let moved = Moved { bytes_up: tally.up.get(), bytes_down: tally.down.get() };
+        self.entry.closed(outcome, moved);
+    }
+}
+
+async fn carry(client: Upgraded, upstream: Upgraded, tally: &Tally) -> &'static str {
+    let (up, down) = (&tally.up, &tally.down);
+    let mut client = Metered { stream: TokioIo::new(client), read: up, ended: &tally.ended };
+    let mut upstream = Metered { stream: TokioIo::new(upstream), read: down, ended: &tally.ended };
+    let carrying = copy_bidirectional_with_sizes(&mut client, &mut upstream, BUFFER, BUFFER);
+    let mut carrying = pin!(carrying);
+    loop {
+        let seen = (up.get(), down.get());
+        tokio::select! {
+            // An end that breaks off has closed as much as one that says so.
+            _ = carrying.as_mut() => return "websocket_closed",
+            () = tally.ended.notified() => {
+                let _ = timeout(GRACE, carrying.as_mut()).await;
+                return "websocket_closed";
+            }
+            () = sleep(IDLE_LIMIT) => {
+                if seen == (up.get(), down.get()) {
+                    return "websocket_silent";
+                }
+            }
+        }
+    }
+}
+
+/// A stream that counts what is read from it, and tells when that ends.
+struct Metered<'a> {
+    stream: TokioIo<Upgraded>,
+    read: &'a Cell<u64>,
+    ended: &'a Notify,
+}
+
+impl AsyncRead for Metered<'_> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        let polled = Pin::new(&mut self.stream).poll_read(cx, buffer);
+        let read = buffer.filled().len() - before;
+        self.read.set(self.read.get() + read as u64);
+        if polled.is_ready() && read == 0 {
+            self.ended.notify_one();
+        }
+        polled
+    }
+}
+
+impl AsyncWrite for Metered<'_> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_get_that_says_both_words_asks_for_it() {
+        let asks = |method: &str, connection: &str, upgrade: &str| {
+            let request = Request::builder()
+                .method(method)
+                .header("connection", connection)
+                .header("upgrade", upgrade)
+                .body(());
+            is_asked_for(&request.unwrap())
+        };
+        assert!(asks("GET", "keep-alive, Upgrade", "WebSocket"));
+        assert!(!asks("POST", "upgrade", "websocket"));
+        assert!(!asks("GET", "keep-alive", "websocket"));
+        assert!(!asks("GET", "upgrade", "h2c"));
+    }
+}

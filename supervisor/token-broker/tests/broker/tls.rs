@@ -1,0 +1,214 @@
+//! Upstreams behind TLS: whom the broker believes, and HTTP/2 where it is offered.
+
+use std::convert::Infallible;
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, channel};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full};
+use hyper::service::service_fn;
+use hyper::{Request, Response, Version, body::Incoming};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use rustls::ServerConfig;
+use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+use tokio_rustls::TlsAcceptor;
+
+use crate::harness::{Broker, REAL, routes_with};
+
+struct TlsUpstream {
+    port: u16,
+    ca: String,
+    seen: Receiver<Seen>,
+}
+
+struct Seen {
+    version: Version,
+    authorization: String,
+    authority: Option<String>,
+    body: Bytes,
+}
+
+/// Serves `names` with a certificate of a CA made on the spot.
+fn upstream(alpn: &[&str], names: &[&str]) -> TlsUpstream {
+    let mut authority = rcgen::CertificateParams::new(vec![]).unwrap();
+    authority.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    let authority_key = rcgen::KeyPair::generate().unwrap();
+    let authority_certificate = authority.self_signed(&authority_key).unwrap();
+    let issuer = rcgen::Issuer::new(authority, authority_key);
+    let key = rcgen::KeyPair::generate().unwrap();
+    let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+    let certificate =
+        rcgen::CertificateParams::new(names).unwrap().signed_by(&key, &issuer).unwrap();
+    let mut settings = ServerConfig::builder_with_provider(Arc::new(
+        rustls::crypto::aws_lc_rs::default_provider(),
+    ))
+    .with_safe_default_protocol_versions()
+    .unwrap()
+    .with_no_client_auth()
+    .with_single_cert(
+        vec![certificate.der().clone()],
+        PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der())),
+    )
+    .unwrap();
+    settings.alpn_protocols = alpn.iter().map(|name| name.as_bytes().to_vec()).collect();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let (tell, seen) = channel();
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async move {
+            let listener = tokio::net::TcpListener::from_std(listener).unwrap();
+            loop {
+                let (stream, _) = listener.accept().await.unwrap();
+                let (acceptor, tell) =
+                    (TlsAcceptor::from(Arc::new(settings.clone())), tell.clone());
+                tokio::spawn(async move {
+                    let Ok(stream) = acceptor.accept(stream).await else { return };
+                    let h2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+                    let io = TokioIo::new(stream);
+                    let service = service_fn(move |request| answer(request, tell.clone()));
+                    let _ = if h2 {
+                        hyper::server::conn::http2::Builder::new(TokioExecutor::new())
+                            .serve_connection(io, service)
+                            .await
+                    } else {
+                        hyper::server::conn::http1::Builder::new()
+                            .serve_connection(io, service)
+                            .await
+                    };
+                });
+            }
+        });
+    });
+    TlsUpstream { port, ca: authority_certificate.pem(), seen }
+}
+
+async fn answer(
+    request: Request<Incoming>,
+    tell: std::sync::mpsc::Sender<Seen>,
+) -> Result<Response<Full<Bytes>>, Infallible> {
+    let (head, body) = request.into_parts();
+    let authorization = head.headers["authorization"].to_str().unwrap().to_owned();
+    let authority = head.uri.authority().map(ToString::to_string);
+    let body = body.collect().await.unwrap().to_bytes();
+    let _ = tell.send(Seen { version: head.version, authorization, authority, body });
+    Ok(Response::new(Full::new(Bytes::from_static(b"secured"))))
+}
+
+/// A broker whose route trusts the upstream's CA.
+fn trusting(upstream: &TlsUpstream) -> Broker {
+    let ca = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(ca.path(), &upstream.ca).unwrap();
+    let url = format!("https://localhost:{}", upstream.port);
+    let file = format!(r#""ca_file": "{}","#, ca.path().display());
+    Broker::start(&routes_with(&url, &file))
+}
+
+#[test]
+fn a_routes_own_roots_are_trusted_and_http_2_is_used() {
+    let upstream = upstream(&["h2", "http/1.1"], &["localhost"]);
+    let broker = trusting(&upstream);
+    let response = broker.connect().request("POST", "/a%2Fb", &[], b"body");
+    assert_eq!((response.status, response.text()), (200, "secured"));
+    let seen = upstream.seen.recv_timeout(Duration::from_secs(5)).unwrap();
+    assert_eq!(seen.version, Version::HTTP_2);
+    assert_eq!(seen.authorization, format!("Bearer {REAL}"));
+    assert_eq!(seen.authority.as_deref(), Some(&*format!("localhost:{}", upstream.port)));
+    assert_eq!(seen.body, "body".as_bytes());
+}
+
+#[test]
+fn chunked_uploads_reach_an_http_2_upstream() {
+    let upstream = upstream(&["h2"], &["localhost"]);
+    let broker = trusting(&upstream);
+    let mut client = broker.connect();
+    for method in ["POST", "GET"] {
+        client.write(
+            format!(
+                "{method} / HTTP/1.1\r\nHost: h\r\nX-Api-Key: {}\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n",
+                crate::harness::TOKEN
+            )
+            .as_bytes(),
+        );
+        assert_eq!(client.response(method).status, 200);
+        let seen = upstream.seen.recv_timeout(Duration::from_secs(5)).unwrap();
+        assert_eq!(seen.body, "abc".as_bytes());
+    }
+}
+
+#[test]
+fn an_upstream_of_http_1_is_spoken_to_in_it() {
+    let upstream = upstream(&["http/1.1"], &["localhost"]);
+    let broker = trusting(&upstream);
+    assert_eq!(broker.get("/").status, 200);
+    assert_eq!(upstream.seen.recv().unwrap().version, Version::HTTP_11);
+}
+
+#[test]
+fn a_certificate_of_nobody_we_know_is_refused() {
+    let upstream = upstream(&["h2"], &["localhost"]);
+    let broker = Broker::start(&routes_with(&format!("https://localhost:{}", upstream.port), ""));
+    let response = broker.get("/");
+    assert_eq!(
+        (response.status, response.text()),
+        (502, "Upstream request failed: TLS verification")
+    );
+    assert_eq!(broker.audit(1)[0]["outcome"], "upstream_error:tls");
+    assert!(upstream.seen.try_recv().is_err());
+}
+
+#[test]
+fn a_certificate_for_another_name_is_refused() {
+    let upstream = upstream(&["h2"], &["elsewhere.example"]);
+    let broker = trusting(&upstream);
+    assert_eq!(broker.get("/").text(), "Upstream request failed: TLS verification");
+}
+
+#[test]
+fn an_upstream_without_tls_is_a_tls_failure() {
+    let upstream = crate::harness::Upstream::answering("HTTP/1.1 400 Bad Request\r\n\r\n");
+    let url = upstream.url().replace("http:", "https:");
+    let broker = Broker::start(&routes_with(&url, ""));
+    let response = broker.get("/");
+    assert_eq!((response.status, response.text()), (502, "Upstream request failed: TLS"));
+}
+
+#[test]
+fn a_later_route_may_bring_roots_beside_the_table() {
+    let upstream = upstream(&["h2"], &["localhost"]);
+    let broker = Broker::start("{}");
+    std::fs::write(broker.path("own.pem"), &upstream.ca).unwrap();
+    let file = format!(r#""ca_file": "{}","#, broker.path("own.pem").display());
+    broker.replace(
+        "routes.json",
+        &routes_with(&format!("https://localhost:{}", upstream.port), &file),
+    );
+    crate::harness::eventually("the new table", || broker.get("/").status == 200);
+}
+
+#[test]
+fn an_upgrade_is_asked_for_in_http_1() {
+    let upstream = upstream(&["h2", "http/1.1"], &["localhost"]);
+    let broker = trusting(&upstream);
+    let headers = ["Connection: Upgrade", "Upgrade: websocket"];
+    assert_eq!(broker.connect().request("GET", "/", &headers, b"").status, 200);
+    assert_eq!(upstream.seen.recv().unwrap().version, Version::HTTP_11);
+}
+
+#[test]
+fn an_upstream_that_never_shakes_hands_is_a_connect_timeout() {
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("https://{}", silent.local_addr().unwrap());
+    let broker = Broker::start(&routes_with(&url, ""));
+    let response = broker.get("/");
+    assert_eq!(
+        (response.status, response.text()),
+        (502, "Upstream request failed: connect timeout")
+    );
+    let line = &broker.audit(1)[0];
+    assert_eq!(line["outcome"], "upstream_error:timeout");
+    assert!((9_000..12_000).contains(&line["duration_ms"].as_u64().unwrap()), "{line}");
+}
