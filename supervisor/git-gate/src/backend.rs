@@ -1,0 +1,130 @@
+//! One `git http-backend` process and all that it starts: begun in a process group of its own, and
+//! ended as a group.
+
+use std::io;
+use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
+
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::Pid;
+use tokio::io::AsyncReadExt;
+use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
+use tokio::time::timeout;
+
+use crate::cgi::Variable;
+use crate::environment::Environment;
+use crate::git::Git;
+
+/// How long git may take to remove its lock files before it is killed.
+const CLEAN_UP: Duration = Duration::from_millis(250);
+/// How long a backend may live on after it closed its output.
+const LAST_WORK: Duration = Duration::from_secs(30);
+/// How much of one backend's complaints goes to the log.
+const MAX_COMPLAINT: usize = 8 * 1024;
+
+/// Dropping it, as happens when the gate ends, still ends the group.
+#[derive(Debug)]
+pub(crate) struct Backend {
+    child: Child,
+    group: Pid,
+}
+
+/// The two ends the gate holds: what git reads (for a request with a body) and what it says.
+#[derive(Debug)]
+pub(crate) struct Pipes {
+    pub(crate) stdin: Option<ChildStdin>,
+    pub(crate) stdout: ChildStdout,
+}
+
+impl Backend {
+    /// Starts `git http-backend` with nothing in its environment but what is given here.
+    pub(crate) fn spawn(
+        git: &Git,
+        environment: &Environment,
+        request: &[Variable],
+        with_body: bool,
+    ) -> io::Result<(Self, Pipes)> {
+        let mut child = Command::new(git.backend())
+            .env_clear()
+            .envs(environment.variables())
+            .envs(request.iter().map(|(name, value)| (name, value)))
+            .current_dir("/")
+            .stdin(if with_body { Stdio::piped() } else { Stdio::null() })
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .process_group(0)
+            .spawn()?;
+        let id = child.id().and_then(|id| i32::try_from(id).ok()).expect("it was not waited for");
+        let stdout = child.stdout.take().expect("its standard output is a pipe");
+        let pipes = Pipes { stdin: child.stdin.take(), stdout };
+        if let Some(stderr) = child.stderr.take() {
+            tokio::task::spawn_local(log(stderr));
+        }
+        Ok((Self { child, group: Pid::from_raw(id) }, pipes))
+    }
+
+    /// Waits for the end of a backend that has said its last word.
+    pub(crate) async fn finish(mut self) -> io::Result<ExitStatus> {
+        if let Ok(ended) = timeout(LAST_WORK, self.child.wait()).await {
+            return ended;
+        }
+        self.signal(Signal::SIGKILL);
+        self.child.wait().await
+    }
+
+    /// Ends the group now: git gets a moment to remove its lock files, no more.
+    pub(crate) async fn stop(mut self) {
+        self.signal(Signal::SIGTERM);
+        if timeout(CLEAN_UP, self.child.wait()).await.is_err() {
+            self.signal(Signal::SIGKILL);
+            if let Err(why) = self.child.wait().await {
+                log::error!("wait for a killed backend: {why}");
+            }
+        }
+    }
+
+    /// Signals the group, as long as its leader has not been waited for: until then the number
+    /// cannot belong to anybody else.
+    fn signal(&self, signal: Signal) {
+        if self.child.id().is_some()
+            && let Err(why) = killpg(self.group, signal)
+        {
+            log::debug!("signal backend {}: {why}", self.group);
+        }
+    }
+}
+
+impl Drop for Backend {
+    fn drop(&mut self) {
+        self.signal(Signal::SIGTERM);
+    }
+}
+
+/// Copies what git complains about to our log, line by line and no more than a few kilobytes; the
+/// rest is read and dropped, so that git never waits for a reader.
+async fn log(mut stderr: ChildStderr) {
+    let mut room = MAX_COMPLAINT;
+    let mut buffer = [0; 1024];
+    while let Ok(length @ 1..) = stderr.read(&mut buffer).await {
+        let said = &buffer[..length.min(room)];
+        room -= said.len();
+        for line in said.split(|&byte| byte == b'\n').filter(|line| !line.is_empty()) {
+            log::info!("git: {}", printable(line));
+        }
+    }
+}
+
+/// A client has a say in git's words: nothing of it may move a terminal's cursor or fake a line.
+fn printable(line: &[u8]) -> String {
+    String::from_utf8_lossy(line).chars().map(|c| if c.is_control() { '?' } else { c }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn control_characters_do_not_reach_the_log() {
+        assert_eq!(printable(b"a\x1b[2Jb\rc\xff"), "a?[2Jb?c\u{fffd}");
+    }
+}

@@ -1,0 +1,276 @@
+//! One request answered by one backend: the body goes in while the answer comes out, and each side
+//! learns when the other is gone.
+//!
+//! In: CGI variables and a request body. Out: the head of git's answer and a stream of its chunks.
+//! A task of its own drives it, so that it sees a client that goes away whatever it is waiting for.
+
+use std::fmt;
+use std::io;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use hyper::body::{Body, Incoming};
+use tokio::io::AsyncReadExt;
+use tokio::process::ChildStdout;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use tokio::time::timeout;
+
+use crate::answer::{Aborted, Output};
+use crate::backend::Backend;
+use crate::cgi::{self, CgiError, Head, MAX_HEAD, Variable};
+use crate::environment::Environment;
+use crate::git::Git;
+use crate::request_body::{self, BodyError, Feeding};
+use crate::route::Resource;
+
+/// Backends at a time; further requests wait for one to end.
+const MAX_BACKENDS: usize = 16;
+/// Bytes read from a backend at once: what a pipe holds (pipe(7)).
+const CHUNK: usize = 64 * 1024;
+/// How long git may take to give up by itself on a request that was cut short.
+const HANG_UP: Duration = Duration::from_millis(500);
+/// How long a client may leave what it asked for unread.
+const UNREAD: Duration = Duration::from_secs(300);
+
+/// What every exchange needs, and the bound on their number.
+#[derive(Debug)]
+pub(crate) struct Backends {
+    git: Rc<Git>,
+    environment: Environment,
+    places: Arc<Semaphore>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Request {
+    pub(crate) resource: Resource,
+    pub(crate) variables: Vec<Variable>,
+    pub(crate) body: Incoming,
+}
+
+#[derive(Debug)]
+pub(crate) enum ExchangeError {
+    Client(BodyError),
+    Spawn(io::Error),
+    Read(io::Error),
+    /// git closed its output before the head of its answer was complete.
+    NoAnswer,
+    HeadTooLong,
+    Head(CgiError),
+}
+
+type Begun = Result<(Head, Output), ExchangeError>;
+
+impl Backends {
+    pub(crate) fn new(git: Rc<Git>, environment: Environment) -> Self {
+        Self { git, environment, places: Arc::new(Semaphore::new(MAX_BACKENDS)) }
+    }
+
+    /// Hands a request to git. Dropping the future, and later the output, tells that the client is
+    /// gone.
+    pub(crate) async fn ask(self: Rc<Self>, request: Request) -> Begun {
+        let (asker, begun) = oneshot::channel();
+        tokio::task::spawn_local(self.drive(request, asker));
+        begun.await.unwrap_or(Err(ExchangeError::NoAnswer))
+    }
+
+    async fn drive(self: Rc<Self>, request: Request, mut asker: oneshot::Sender<Begun>) {
+        let resource = request.resource;
+        let started = tokio::select! {
+            started = self.start(request) => started,
+            () = asker.closed() => return,
+        };
+        let mut running = match started {
+            Ok(running) => running,
+            Err(why) => return drop(asker.send(Err(why))),
+        };
+        let head = tokio::select! {
+            head = read_head(&mut running.stdout) => head,
+            why = running.feeding.broken() => Err(ExchangeError::Client(why)),
+            () = asker.closed() => return running.abandon(resource).await,
+        };
+        match head {
+            Err(why) => {
+                running.hang_up().await;
+                drop(asker.send(Err(why)));
+            }
+            Ok((head, rest)) => {
+                let (sender, output) = mpsc::channel(1);
+                // When this fails the sender's other end is gone too, and `deliver` sees it.
+                drop(asker.send(Ok((head, output))));
+                running.deliver(rest, sender, resource).await;
+            }
+        }
+    }
+
+    /// No process is started for a client that sends no body, nor past the bound.
+    async fn start(&self, mut request: Request) -> Result<Running, ExchangeError> {
+        let with_body = request.resource.is_service() && !request.body.is_end_stream();
+        let first = if with_body {
+            // Asking for the first bytes is also what sends `100 Continue`.
+            request_body::next(&mut request.body).await.map_err(ExchangeError::Client)?
+        } else {
+            None
+        };
+        let place = Arc::clone(&self.places).acquire_owned().await.expect("it is never closed");
+        let (backend, pipes) =
+            Backend::spawn(&self.git, &self.environment, &request.variables, with_body)
+                .map_err(ExchangeError::Spawn)?;
+        let feeding = match pipes.stdin {
+            Some(stdin) => Feeding::start(first, request.body, stdin),
+            None => Feeding::default(),
+        };
+        Ok(Running { backend, stdout: pipes.stdout, feeding, place })
+    }
+}
+
+/// A started backend; fields are dropped in this order when the gate ends.
+struct Running {
+    backend: Backend,
+    stdout: ChildStdout,
+    feeding: Feeding,
+    place: OwnedSemaphorePermit,
+}
+
+/// How the passing on of git's output ended.
+enum Delivered {
+    ToTheEnd,
+    ReadFailed(io::Error),
+    BodyBroken(BodyError),
+    ClientGone,
+}
+
+impl Running {
+    async fn deliver(
+        mut self,
+        rest: BytesMut,
+        sender: mpsc::Sender<Result<Bytes, Aborted>>,
+        resource: Resource,
+    ) {
+        match relay(rest, &mut self.stdout, &mut self.feeding, &sender).await {
+            Delivered::ToTheEnd => self.end(sender).await,
+            Delivered::ClientGone => self.abandon(resource).await,
+            Delivered::BodyBroken(why) => {
+                log::debug!("{resource:?}: the request broke off: {why}");
+                let _ = sender.try_send(Err(Aborted));
+                self.hang_up().await;
+            }
+            Delivered::ReadFailed(why) => {
+                log::warn!("{resource:?}: read git's answer: {why}");
+                let _ = sender.try_send(Err(Aborted));
+                self.backend.stop().await;
+            }
+        }
+    }
+
+    /// A killed backend's output is not whole, whatever it looks like; one that ended with an
+    /// error of its own has told the client about it in git's protocol.
+    async fn end(self, sender: mpsc::Sender<Result<Bytes, Aborted>>) {
+        match self.backend.finish().await {
+            Ok(status) if status.code().is_some() => log::debug!("git ended with {status}"),
+            Ok(status) => {
+                log::warn!("git ended with {status}");
+                let _ = timeout(UNREAD, sender.send(Err(Aborted))).await;
+            }
+            Err(why) => log::warn!("wait for git: {why}"),
+        }
+        drop(self.place);
+        drop(sender);
+        self.feeding.linger().await;
+    }
+
+    /// The client is gone.
+    async fn abandon(mut self, resource: Resource) {
+        if resource == Resource::ReceivePack && self.feeding.is_whole() {
+            self.finish_push().await;
+        } else {
+            self.hang_up().await;
+        }
+    }
+
+    /// Closes git's input. A push cut short lets it remove the objects it had stored already, which
+    /// it does not do on a signal; whatever goes on after a moment is ended by one.
+    async fn hang_up(mut self) {
+        drop(self.feeding);
+        let _ = timeout(HANG_UP, ignore(&mut self.stdout)).await;
+        self.backend.stop().await;
+    }
+
+    /// A push that git has received whole is finished without its client: stopping git between
+    /// the update of a branch and the hook would lose the backup of the branch's old tip.
+    async fn finish_push(mut self) {
+        log::info!("a client left during its push, which is finished without it");
+        ignore(&mut self.stdout).await;
+        if let Err(why) = self.backend.finish().await {
+            log::warn!("wait for git: {why}");
+        }
+    }
+}
+
+/// Reads to the end: git must not die of a closed pipe before it has cleaned up.
+async fn ignore(stdout: &mut ChildStdout) {
+    let mut ignored = BytesMut::with_capacity(CHUNK);
+    while let Ok(1..) = stdout.read_buf(&mut ignored).await {
+        ignored.clear();
+    }
+}
+
+/// Passes git's output on as it comes, one chunk in flight.
+async fn relay(
+    mut chunk: BytesMut,
+    stdout: &mut ChildStdout,
+    feeding: &mut Feeding,
+    sender: &mpsc::Sender<Result<Bytes, Aborted>>,
+) -> Delivered {
+    loop {
+        if !chunk.is_empty() {
+            let passed = timeout(UNREAD, sender.send(Ok(chunk.split().freeze()))).await;
+            if !matches!(passed, Ok(Ok(()))) {
+                return Delivered::ClientGone;
+            }
+        }
+        chunk.reserve(CHUNK);
+        tokio::select! {
+            read = stdout.read_buf(&mut chunk) => match read {
+                Ok(0) => return Delivered::ToTheEnd,
+                Ok(_) => {}
+                Err(why) => return Delivered::ReadFailed(why),
+            },
+            why = feeding.broken() => return Delivered::BodyBroken(why),
+            () = sender.closed() => return Delivered::ClientGone,
+        }
+    }
+}
+
+/// The head of git's answer, and what came with it of the body.
+async fn read_head(stdout: &mut ChildStdout) -> Result<(Head, BytesMut), ExchangeError> {
+    let mut bytes = BytesMut::with_capacity(CHUNK);
+    loop {
+        if stdout.read_buf(&mut bytes).await.map_err(ExchangeError::Read)? == 0 {
+            return Err(ExchangeError::NoAnswer);
+        }
+        if let Some(end) = cgi::head_end(&bytes) {
+            let head = bytes.split_to(end);
+            return Ok((cgi::parse_head(&head).map_err(ExchangeError::Head)?, bytes));
+        }
+        if bytes.len() > MAX_HEAD {
+            return Err(ExchangeError::HeadTooLong);
+        }
+    }
+}
+
+impl fmt::Display for ExchangeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Client(why) => write!(f, "receive the request: {why}"),
+            Self::Spawn(why) => write!(f, "start git http-backend: {why}"),
+            Self::Read(why) => write!(f, "read git's answer: {why}"),
+            Self::NoAnswer => write!(f, "git http-backend ended without an answer"),
+            Self::HeadTooLong => write!(f, "git's answer has a head above {MAX_HEAD} bytes"),
+            Self::Head(why) => why.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for ExchangeError {}

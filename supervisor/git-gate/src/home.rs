@@ -1,0 +1,106 @@
+//! A directory of ours beside the program: git's HOME, without any settings, and the only programs
+//! that git runs besides its own. Both are this program under other names.
+//!
+//! ```text
+//! <directory of the programs>/terok-git-gate
+//!                             git-home/hooks/post-receive -> ../../terok-git-gate
+//!                             git-home/bin/silent         -> ../../terok-git-gate
+//! ```
+//!
+//! It belongs to the installation as the programs do, is the same for every container, and is made
+//! here when it is missing; so nothing has to be cleaned up when a gate ends.
+
+use std::fmt;
+use std::fs;
+use std::io;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+
+/// The name git runs the hook under (githooks(5)).
+pub(crate) const POST_RECEIVE: &str = "post-receive";
+/// Does nothing and says nothing: stands in for programs that a repository might name.
+pub(crate) const SILENT: &str = "silent";
+const DIRECTORY: &str = "git-home";
+
+#[derive(Debug)]
+pub(crate) struct Home {
+    /// This program's file.
+    pub(crate) program: PathBuf,
+    pub(crate) directory: PathBuf,
+}
+
+#[derive(Debug)]
+pub(crate) enum HomeError {
+    OwnProgram { why: io::Error },
+    Make { directory: PathBuf, why: io::Error },
+}
+
+impl Home {
+    /// Finds the directory, and makes or mends what is missing in it.
+    pub(crate) fn make() -> Result<Self, HomeError> {
+        let program = std::env::current_exe()
+            .and_then(fs::canonicalize)
+            .map_err(|why| HomeError::OwnProgram { why })?;
+        let beside = program.parent().expect("a program's file is in a directory");
+        let home = Self { directory: beside.join(DIRECTORY), program };
+        match home.mend() {
+            Ok(()) => Ok(home),
+            Err(why) => Err(HomeError::Make { directory: home.directory, why }),
+        }
+    }
+
+    /// The directory for `core.hooksPath`.
+    pub(crate) fn hooks(&self) -> PathBuf {
+        self.directory.join("hooks")
+    }
+
+    /// The directory of `SILENT`, for git's search path.
+    pub(crate) fn programs(&self) -> PathBuf {
+        self.directory.join("bin")
+    }
+
+    fn mend(&self) -> io::Result<()> {
+        let name = self.program.file_name().expect("a program's file has a name");
+        let target = Path::new("../..").join(name);
+        for link in [self.hooks().join(POST_RECEIVE), self.programs().join(SILENT)] {
+            if fs::canonicalize(&link).is_ok_and(|found| found == self.program) {
+                continue;
+            }
+            let directory = link.parent().expect("it is below our directory");
+            fs::create_dir_all(directory)?;
+            // Whatever the umask: programs installed for all users serve all users.
+            for made in [&self.directory, directory] {
+                fs::set_permissions(made, fs::Permissions::from_mode(0o755))?;
+            }
+            place(&target, &link)?;
+        }
+        Ok(())
+    }
+}
+
+/// Puts a symbolic link in place in one step: other containers' gates may be doing the same.
+fn place(target: &Path, link: &Path) -> io::Result<()> {
+    let fresh = link.with_extension(std::process::id().to_string());
+    match fs::remove_file(&fresh) {
+        Err(why) if why.kind() != io::ErrorKind::NotFound => return Err(why),
+        _ => {}
+    }
+    symlink(target, &fresh)?;
+    fs::rename(&fresh, link)
+}
+
+impl fmt::Display for HomeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::OwnProgram { why } => write!(f, "find our own program: {why}"),
+            Self::Make { directory, why } => write!(
+                f,
+                "make the directory of git's hooks {}: {why}\n\
+                 hint: run `terokctl setup` again as the owner of the programs",
+                directory.display()
+            ),
+        }
+    }
+}
+
+impl std::error::Error for HomeError {}

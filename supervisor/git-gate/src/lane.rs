@@ -1,0 +1,54 @@
+//! What the gate and everything it starts may still reach: the one mirror, git's own programs, and
+//! what they need to run. No shell is among it and no socket can be made.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use terok_service::{Lane, Sockets};
+
+use crate::git::Git;
+use crate::home::Home;
+use crate::mirror::Mirror;
+
+/// Shared libraries, and what the dynamic loader and libc look at.
+const READ: [&str; 12] = [
+    "/lib",
+    "/lib64",
+    "/usr/lib",
+    "/usr/lib64",
+    "/usr/local/lib",
+    "/gnu/store",
+    "/nix/store",
+    "/etc/ld.so.cache",
+    "/etc/ld.so.preload",
+    "/etc/passwd", // git asks who owns a repository
+    "/dev/urandom",
+    "/sys/devices/system/cpu/online", // how many threads for deltas
+];
+
+/// Where the dynamic loader is; the kernel executes it beside every program.
+const LOADER_DIRECTORIES: [&str; 3] = ["/lib", "/lib64", "/usr/lib"];
+const LOADER_NAMES: [&str; 3] = ["ld-linux", "ld-musl", "ld64.so"];
+
+pub(crate) fn of(git: &Git, home: &Home, mirror: &Mirror) -> Lane {
+    let mut read: Vec<PathBuf> = READ.iter().map(PathBuf::from).collect();
+    read.push(home.directory.clone());
+    let mut execute = vec![git.exec_path.clone(), git.program.clone(), home.program.clone()];
+    execute.extend(LOADER_DIRECTORIES.iter().flat_map(|directory| loaders(Path::new(directory))));
+    Lane {
+        read,
+        write: vec![mirror.path().to_owned(), PathBuf::from("/dev/null")],
+        execute,
+        sockets: Sockets::Inherited,
+    }
+}
+
+fn loaders(directory: &Path) -> Vec<PathBuf> {
+    let Ok(entries) = fs::read_dir(directory) else { return Vec::new() };
+    let is_loader = |name: &str| LOADER_NAMES.iter().any(|start| name.starts_with(start));
+    entries
+        .flatten()
+        .filter(|entry| entry.file_name().to_str().is_some_and(is_loader))
+        .map(|entry| entry.path())
+        .collect()
+}

@@ -1,0 +1,122 @@
+//! The gate's part of a service's life: what it opens, the lane it keeps to, how it serves.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::rc::Rc;
+use std::time::Duration;
+
+use nix::sys::signal::{Signal, raise};
+use terok_service::clients::{self, Listener};
+use terok_service::{Failure, Inherited, Lane, Life};
+use terok_shared::handover::{Common, GateSlice};
+use terok_shared::secret::Secret;
+use terok_shared::service::Service;
+
+use crate::door::{self, Door};
+use crate::git::Git;
+use crate::home::Home;
+use crate::lane;
+use crate::mirror::{Mirror, Presence};
+use crate::route::Repository;
+
+/// Connections at a time; further ones wait in the kernel's queue.
+const MAX_CLIENTS: usize = 256;
+/// How often an absent mirror is looked for.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+
+pub(crate) struct Gate {
+    listener: Listener,
+    door: Door,
+}
+
+#[derive(Debug)]
+enum LifeError {
+    ProjectUnusable { project_id: String },
+    MirrorChanged { path: PathBuf },
+}
+
+impl Life for Gate {
+    const SERVICE: Service = Service::Gate;
+    type Slice = GateSlice;
+
+    fn open(slice: GateSlice, _: &Common, mut inherited: Inherited) -> Result<Self, Failure> {
+        let token = Secret::from(slice.token);
+        let listener = Listener::from_fd(inherited.listener()?)?;
+        let Some(repository) = Repository::parse(&slice.project_id) else {
+            return Err(LifeError::ProjectUnusable { project_id: slice.project_id }.into());
+        };
+        let git = Git::find()?;
+        let home = Home::make()?;
+        let mirror = Mirror::locate(&slice.base_path, &repository);
+        if mirror.presence() == Presence::Absent {
+            log::warn!(
+                "no mirror at {}: every request gets 404 until there is one",
+                mirror.path().display()
+            );
+        }
+        Ok(Self { listener, door: Door::new(token, repository, mirror, git, home) })
+    }
+
+    fn lane(&self) -> Lane {
+        lane::of(&self.door.git, &self.door.home, &self.door.mirror)
+    }
+
+    fn serve(self) -> Result<(), Failure> {
+        let Self { listener, door } = self;
+        let door = Rc::new(door);
+        clients::block_on(async {
+            let serving = clients::serve(listener, MAX_CLIENTS, |connection, drain| {
+                door::attend(Rc::clone(&door), connection, drain)
+            });
+            tokio::select! {
+                served = serving => served,
+                never = watch(&door.mirror) => match never {},
+            }
+        })??;
+        match door.mirror.presence() {
+            Presence::Changed => {
+                Err(LifeError::MirrorChanged { path: door.mirror.path().to_owned() }.into())
+            }
+            Presence::Served | Presence::Absent => Ok(()),
+        }
+    }
+}
+
+/// Ends the service once a mirror that was absent at the start appears: the lane was entered
+/// without it, and only a new process can have it in its lane. The listener stays with the parent,
+/// so the next client waits instead of being refused.
+async fn watch(mirror: &Mirror) -> std::convert::Infallible {
+    while mirror.presence() == Presence::Absent {
+        tokio::time::sleep(LOOK_AGAIN).await;
+    }
+    if mirror.presence() == Presence::Changed {
+        leave();
+    }
+    std::future::pending().await
+}
+
+/// Asks ourselves to stop as the parent would, so that work in flight is drained the same way.
+pub(crate) fn leave() {
+    if let Err(why) = raise(Signal::SIGTERM) {
+        log::error!("stop to be started again: {why}");
+    }
+}
+
+impl fmt::Display for LifeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ProjectUnusable { project_id } => write!(
+                f,
+                "open the gate: `project_id` {project_id:?} cannot name a repository\n\
+                 hint: use letters, digits, `.`, `_` and `-`"
+            ),
+            Self::MirrorChanged { path } => write!(
+                f,
+                "the mirror {} is another directory than at the start: starting again",
+                path.display()
+            ),
+        }
+    }
+}
+
+impl std::error::Error for LifeError {}
