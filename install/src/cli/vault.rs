@@ -1,0 +1,210 @@
+//! `vault …`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand, ValueEnum};
+use vault_store::scope::ScopeName;
+
+use super::{UnlockArgs, scope};
+use crate::credential_name::{ProviderName, SetName};
+use crate::known_provider;
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum VaultCommand {
+    /// Make a new vault.
+    Init(InitArgs),
+    /// Check the passphrase and keep it in memory for this login session.
+    Unlock(PassphraseArgs),
+    /// Forget the passphrase.
+    Lock,
+    /// Say where the vault is, whether it is unlocked and what is in it.
+    Status(StatusArgs),
+    /// Store a credential, and the route to its provider.
+    Add(AddArgs),
+    /// List the credentials; never their values.
+    List(ListArgs),
+    /// Remove a credential; the route stays.
+    Remove(RemoveArgs),
+    /// Tokens that stand for a credential.
+    #[command(subcommand)]
+    Token(TokenCommand),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum TokenCommand {
+    /// Make a token and print it, this one time.
+    Mint(MintArgs),
+    /// List what the tokens grant; never the tokens.
+    List(TokenListArgs),
+    /// Revoke tokens: they stop working at once.
+    Revoke(RevokeArgs),
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  terokctl vault init                                  asks for the passphrase twice
+  terokctl vault init --generate                       makes one and prints it, once
+  terokctl vault init --generate --passphrase-file F   makes one and writes it to F")]
+pub(crate) struct InitArgs {
+    /// Read the new passphrase from FILE, or from standard input with `-`.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) passphrase_file: Option<PathBuf>,
+    /// Make a passphrase of 128 random bits.
+    #[arg(long)]
+    pub(crate) generate: bool,
+    /// Do not keep the passphrase for this login session.
+    #[arg(long)]
+    pub(crate) no_remember: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PassphraseArgs {
+    /// Read the passphrase from FILE, or from standard input with `-`.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) passphrase_file: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct StatusArgs {
+    /// Print a JSON object.
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) unlock: UnlockArgs,
+}
+
+/// What kind of credential it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[value(rename_all = "snake_case")]
+pub(crate) enum CredentialType {
+    ApiKey,
+    OauthToken,
+    Pat,
+    /// An access token, presented as `Authorization: Bearer` with the route's OAuth headers.
+    Oauth,
+}
+
+/// Which credential.
+#[derive(Debug, Args)]
+pub(crate) struct CredentialArgs {
+    /// The provider's name: the name of its route.
+    #[arg(value_parser = ProviderName::parse)]
+    pub(crate) provider: ProviderName,
+    /// The credential set: for several accounts with one provider.
+    #[arg(long, value_name = "SET", default_value = "default", value_parser = SetName::parse)]
+    pub(crate) set: SetName,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = format!("\
+Examples:
+  terokctl vault add github                       asks, without echo
+  gh auth token | terokctl vault add github       from standard input
+  terokctl vault add anthropic --env ANTHROPIC_API_KEY
+  terokctl vault add mine --upstream https://api.example.com --auth-header X-Api-Key
+
+The route is written to routes.json beside the vault. A route that is there stays as it is unless
+an option says otherwise. Known providers: {}.", known_provider::NAMES))]
+pub(crate) struct AddArgs {
+    #[command(flatten)]
+    pub(crate) credential: CredentialArgs,
+    /// What kind of credential it is [default: pat for github and gitlab, else api_key].
+    #[arg(long = "type", value_enum, conflicts_with = "json_file")]
+    pub(crate) credential_type: Option<CredentialType>,
+    /// Read the secret from FILE, or from standard input with `-`.
+    #[arg(long, value_name = "FILE", group = "secret")]
+    pub(crate) from_file: Option<PathBuf>,
+    /// Read the secret from this variable of the environment.
+    #[arg(long, value_name = "VARIABLE", group = "secret")]
+    pub(crate) env: Option<String>,
+    /// Read a whole credential, a JSON object such as an OAuth login, from FILE or `-`.
+    #[arg(long, value_name = "FILE", group = "secret")]
+    pub(crate) json_file: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) route: RouteArgs,
+    #[command(flatten)]
+    pub(crate) unlock: UnlockArgs,
+}
+
+/// What the route shall say.
+#[derive(Debug, Default, Args)]
+#[command(next_help_heading = "Route")]
+pub(crate) struct RouteArgs {
+    /// The provider's base URL.
+    #[arg(long, value_name = "URL")]
+    pub(crate) upstream: Option<String>,
+    /// The header that carries the credential; `dynamic` for x-api-key or OAuth's Bearer.
+    #[arg(long, value_name = "HEADER")]
+    pub(crate) auth_header: Option<String>,
+    /// What precedes the credential in that header [default: `Bearer ` in Authorization].
+    #[arg(long, value_name = "PREFIX")]
+    pub(crate) auth_prefix: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ListArgs {
+    /// Print a JSON array.
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) unlock: UnlockArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RemoveArgs {
+    #[command(flatten)]
+    pub(crate) credential: CredentialArgs,
+    #[command(flatten)]
+    pub(crate) unlock: UnlockArgs,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  terokctl vault token mint github --scope web --subject web-1")]
+pub(crate) struct MintArgs {
+    /// The provider, or `ssh` for the keys of the scope.
+    pub(crate) provider: String,
+    /// The credential set.
+    #[arg(long, value_name = "SET", default_value = "default", value_parser = SetName::parse)]
+    pub(crate) set: SetName,
+    /// Whose token it is: only containers of this scope can use it.
+    #[arg(long, default_value = "default", value_parser = scope)]
+    pub(crate) scope: ScopeName,
+    /// The container it is for.
+    #[arg(long, default_value = "")]
+    pub(crate) subject: String,
+    /// Print a JSON object.
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) unlock: UnlockArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TokenListArgs {
+    /// Print a JSON array.
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) unlock: UnlockArgs,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  terokctl vault token revoke 1f2e3d4c5b6a\n  \
+        terokctl vault token revoke --subject web-1 --scope web",
+    group = clap::ArgGroup::new("which").required(true)
+)]
+pub(crate) struct RevokeArgs {
+    /// Ids, as `vault token list` prints them.
+    #[arg(group = "which", value_name = "ID")]
+    pub(crate) ids: Vec<String>,
+    /// Every token of this holder, such as a container's name.
+    #[arg(long, group = "which")]
+    pub(crate) subject: Option<String>,
+    /// With --subject: only in this scope.
+    #[arg(long, requires = "subject", value_parser = scope)]
+    pub(crate) scope: Option<ScopeName>,
+    #[command(flatten)]
+    pub(crate) unlock: UnlockArgs,
+}

@@ -1,0 +1,62 @@
+//! What `uninstall` takes back: the containers.conf entries, the descriptors, the programs, and the
+//! directories that setup made and that are empty then. Vault, mirrors, logs and sidecars stay.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::changes::{Change, leftovers};
+use super::places::Places;
+use super::record::Record;
+use super::report::Step;
+use super::{SetupError, containers_conf, hook_config, programs};
+
+/// Plans the removal, in the reverse of setup's order: podman forgets the directory before the
+/// descriptors go, and the descriptors go before the programs they name.
+///
+/// # Errors
+/// A containers.conf that cannot be read or understood; nothing is changed then.
+pub(super) fn plan(places: &Places, record: &Record) -> Result<Vec<Step>, SetupError> {
+    let mut steps = Vec::new();
+    for registration in &record.registrations {
+        steps.push(containers_conf::plan_removal(registration).map_err(SetupError::Config)?);
+    }
+    steps.extend(record.set_aside.iter().map(|original| hook_config::plan_restore(original)));
+
+    let hooks_dir = places.hooks_dir();
+    let descriptors =
+        hook_config::STAGES.map(|stage| hooks_dir.join(hook_config::file_name(stage)));
+    let line = format!("remove hook descriptors from {}", hooks_dir.display());
+    steps.push(removal(line, &descriptors, &hooks_dir));
+
+    let libexec = places.libexec_dir();
+    let copies = programs::PROGRAMS.map(|program| libexec.join(program));
+    let line = format!("remove programs from {}", libexec.display());
+    steps.push(removal(line, &copies, &libexec));
+
+    let record_file = Record::path(&places.state_dir);
+    let mut changes = removals(&[record_file]);
+    // The last one made goes first, so that a parent is empty when its turn comes.
+    let made = record.made_dirs.iter().rev().filter(|dir| dir.is_dir());
+    changes.extend(made.map(|dir| Change::RemoveDirIfEmpty { path: dir.clone() }));
+    steps.push(Step::new(
+        "remove the record of setup and directories left empty".to_owned(),
+        changes,
+    ));
+    Ok(steps)
+}
+
+fn removal(line: String, files: &[PathBuf], directory: &Path) -> Step {
+    let mut changes = removals(files);
+    if !changes.is_empty() {
+        changes.push(Change::RemoveDirIfEmpty { path: directory.to_owned() });
+    }
+    Step::new(line, changes)
+}
+
+/// Removes what is there of the files, and of what a killed setup left beside them.
+fn removals(files: &[PathBuf]) -> Vec<Change> {
+    let all = files.iter().flat_map(|file| [file.clone()].into_iter().chain(leftovers(file)));
+    all.filter(|file| fs::symlink_metadata(file).is_ok())
+        .map(|path| Change::RemoveFile { path })
+        .collect()
+}
