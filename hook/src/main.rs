@@ -28,7 +28,7 @@ use terok_shared::sys::{descriptors, signals};
 use diary::Diary;
 use oci_state::OciState;
 use plan::Plan;
-use stage::Invocation;
+use stage::{Invocation, Stage};
 
 fn main() -> ExitCode {
     // Before anything is read: none of the runtime's descriptors, signals or modes.
@@ -78,9 +78,15 @@ fn act(invocation: &Invocation, state: &OciState) -> Exit {
         }
         Err(why) => {
             diary.write(id, &format!("{}: {why}", invocation.stage));
-            Exit::Clean
+            undecided(invocation.stage, state)
         }
     }
+}
+
+/// A state we cannot act on still stops the start of a container whose sidecar insists on us.
+fn undecided(stage: Stage, state: &OciState) -> Exit {
+    let required = state.sidecar.as_ref().is_ok_and(start::is_required);
+    if stage == Stage::CreateRuntime && required { Exit::Refused } else { Exit::Clean }
 }
 
 /// The diary of the sidecar's own state root, when that root is the operator's; a hostile

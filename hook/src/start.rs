@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 
 use nix::fcntl::{Flock, FlockArg};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use terok_shared::annotation::SidecarPath;
 use terok_shared::exit::Exit;
 use terok_shared::layout::StateRoot;
 use terok_shared::sibling::{self, SiblingError};
@@ -85,6 +86,11 @@ impl StartError {
     pub(crate) fn exit(&self) -> Exit {
         refuse_if(self.required)
     }
+}
+
+/// Whether the operator's sidecar says that the container must not start without us.
+pub(crate) fn is_required(path: &SidecarPath) -> bool {
+    sidecar::read(path).is_ok_and(|(_, text)| sidecar::insists(&text))
 }
 
 fn refuse_if(refused: bool) -> Exit {

@@ -13,7 +13,9 @@ use clap::{Args, Parser, Subcommand};
 use vault_store::scope::ScopeName;
 
 pub(crate) use launch::{CleanupArgs, LaunchArgs, Mode, OciRuntime, PrepareArgs, RunArgs};
-pub(crate) use ssh::{GenerateKeyArgs, ImportKeyArgs, KeyType, ListKeysArgs, PublicKeyArgs, SshCommand};
+pub(crate) use ssh::{
+    GenerateKeyArgs, ImportKeyArgs, KeyType, ListKeysArgs, OwnerArgs, PublicKeyArgs, SshCommand,
+};
 pub(crate) use vault::{
     AddArgs, CredentialArgs, CredentialType, InitArgs, ListArgs, MintArgs, PassphraseArgs,
     RemoveArgs, RevokeArgs, StatusArgs, TokenCommand, TokenListArgs, VaultCommand,

@@ -17,8 +17,12 @@ pub const LINE_FD: RawFd = 5;
 pub const SIGNER_LINE_FD: RawFd = 6;
 /// The audit file, opened for appending.
 pub const AUDIT_FD: RawFd = 7;
+/// A second listening socket, bound inside the container's own network namespace.
+pub const LOOPBACK_LISTENER_FD: RawFd = 8;
+/// The signer's second listening socket: an agent socket without a handshake.
+pub const AGENT_LISTENER_FD: RawFd = 9;
 /// Everything from here on is stray.
-pub const FIRST_STRAY_FD: RawFd = 8;
+pub const FIRST_STRAY_FD: RawFd = 10;
 
 /// What every service is told.
 #[derive(Debug, Serialize, Deserialize)]

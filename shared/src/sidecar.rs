@@ -41,6 +41,8 @@ pub struct Sidecar {
     pub token_subject: Option<String>,
     /// Extension: the container must not start without its supervisor.
     pub required: bool,
+    /// Extension: ports of the container's own loopback to serve on as well.
+    pub loopback: Option<Loopback>,
     /// Extension: whether the static markers of known clients are honoured.
     pub static_markers: bool,
 }
@@ -78,6 +80,13 @@ impl Ipc {
             Self::Tcp(ports) => ports,
         }
     }
+}
+
+/// Ports of 127.0.0.1 inside the container's network namespace; at least one of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Loopback {
+    pub vault: Option<u16>,
+    pub gate: Option<u16>,
 }
 
 /// The git gate's wiring: both members or none.
@@ -131,6 +140,7 @@ impl Sidecar {
             allow_debugger: members.boolean("allow_debugger")?.unwrap_or(false),
             token_subject: members.string("token_subject")?,
             required: members.boolean("required")?.unwrap_or(false),
+            loopback: loopback(members)?,
             static_markers: members.boolean("static_markers")?.unwrap_or(true),
             db_path,
         })
@@ -159,6 +169,23 @@ fn ipc(members: &Members) -> Result<Ipc, FieldError> {
             format!("expected `socket` or `tcp`, found the string {other:?}"),
         )),
     }
+}
+
+fn loopback(members: &Members) -> Result<Option<Loopback>, FieldError> {
+    const KEY: &str = "loopback";
+    let Some(ports) = members.object(KEY)? else { return Ok(None) };
+    let within = |why: FieldError| why.within(KEY);
+    let loopback = Loopback {
+        vault: ports.port("vault").map_err(within)?,
+        gate: ports.port("gate").map_err(within)?,
+    };
+    if loopback.vault.is_none() && loopback.gate.is_none() {
+        return Err(FieldError::new(KEY, "names neither `vault` nor `gate`"));
+    }
+    if loopback.vault == loopback.gate {
+        return Err(FieldError::new(KEY, "gives `vault` and `gate` the same port"));
+    }
+    Ok(Some(loopback))
 }
 
 fn gate(members: &Members) -> Result<Option<Gate>, FieldError> {

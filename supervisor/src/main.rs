@@ -10,6 +10,8 @@ mod container_watch;
 
 mod listen;
 
+mod netns;
+
 mod slices;
 
 mod wiring;
@@ -42,6 +44,9 @@ use container_watch::ContainerWatch;
 use wiring::Wiring;
 
 fn main() -> ExitCode {
+    if let Some(code) = helper() {
+        return code;
+    }
     let parsed = arguments::parse(std::env::args_os().skip(1));
     let keep = parsed.readiness_fd().map_or(3, |fd| fd + 1);
     let clean = descriptors::close_from(keep).and_then(|()| signals::reset());
@@ -63,6 +68,16 @@ fn main() -> ExitCode {
             ended.exit.into()
         }
     }
+}
+
+/// The life of the namespace helper, when that is what we were started as.
+fn helper() -> Option<ExitCode> {
+    let mut arguments = std::env::args().skip(1);
+    if arguments.next()? != netns::HELPER {
+        return None;
+    }
+    let ports: Vec<String> = arguments.collect();
+    Some(netns::enter(&ports).map_or(Exit::ServiceFailed, |()| Exit::Clean).into())
 }
 
 /// Why nothing was served, and the status that says so.
@@ -100,14 +115,15 @@ fn run(arguments: &Arguments) -> Result<(), Ended> {
     let _low = descriptors::reserve_up_to(FIRST_STRAY_FD - 1)
         .map_err(|why| nothing(format!("reserve descriptors: {why}")))?;
 
-    let wiring = Wiring::of(&sidecar).map_err(|why| nothing(why.to_string()))?;
+    let container = watch.as_ref().map(ContainerWatch::process);
+    let wiring = Wiring::of(&sidecar, container).map_err(|why| nothing(why.to_string()))?;
     let hook = readiness.map(File::from);
     if wiring.children.is_empty() {
         announce(&wiring, hook);
         return Err(nothing("no service could be started".to_owned()));
     }
     // Before the hook hears of us: whoever comes after it must find the file.
-    let pid_file = write_pid_file(arguments, watch.as_ref().map(ContainerWatch::process))
+    let pid_file = write_pid_file(arguments, container)
         .map_err(|why| nothing(format!("write the pid file: {why}")))?;
     announce(&wiring, hook);
     let served = supervise::supervise(wiring.children, watch);

@@ -9,15 +9,18 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use terok_shared::endpoint::{self, Endpoint};
-use terok_shared::handover::{AUDIT_FD, LINE_FD, LISTENER_FD, SIGNER_LINE_FD};
+use terok_shared::handover::{
+    AUDIT_FD, LINE_FD, LISTENER_FD, LOOPBACK_LISTENER_FD, SIGNER_LINE_FD,
+};
 use terok_shared::layout;
 use terok_shared::packet_pair;
+use terok_shared::process::Process;
 use terok_shared::secret::Secret;
 use terok_shared::service::Service;
 use terok_shared::sibling;
 use terok_shared::sidecar::Sidecar;
 
-use crate::{listen, slices};
+use crate::{listen, netns, slices};
 
 /// One service, ready to be started any number of times.
 #[derive(Debug)]
@@ -45,17 +48,22 @@ pub(crate) struct WiringError {
 }
 
 impl Wiring {
-    pub(crate) fn of(sidecar: &Sidecar) -> Result<Self, WiringError> {
+    /// `container` is the container's init, where one is watched.
+    pub(crate) fn of(sidecar: &Sidecar, container: Option<Process>) -> Result<Self, WiringError> {
         let mut wiring =
             Self { children: vec![], listening: vec![], problems: vec![], sockets: vec![] };
         let listeners: Vec<(Service, OwnedFd)> = Service::ALL
             .into_iter()
             .filter_map(|service| Some((service, wiring.listen(sidecar, service)?)))
             .collect();
+        let mut inside = wiring.listen_inside(sidecar, container);
         let audit = wiring.audit(&sidecar.db_path);
         let mut keeper = vec![];
         for (service, listener) in listeners {
             let mut descriptors = vec![(listener, LISTENER_FD)];
+            if let Some(n) = inside.iter().position(|(whose, _)| *whose == service) {
+                descriptors.push((inside.swap_remove(n).1, LOOPBACK_LISTENER_FD));
+            }
             let keeper_number = match service {
                 Service::Broker => Some(LINE_FD),
                 Service::Signer => Some(SIGNER_LINE_FD),
@@ -103,6 +111,39 @@ impl Wiring {
             Err(why) => {
                 self.problems.push(format!("{service}: {why}"));
                 None
+            }
+        }
+    }
+
+    /// Binds what the sidecar wants inside the container's network namespace.
+    fn listen_inside(
+        &mut self,
+        sidecar: &Sidecar,
+        container: Option<Process>,
+    ) -> Vec<(Service, OwnedFd)> {
+        let Some(loopback) = &sidecar.loopback else { return vec![] };
+        let gate = loopback.gate.filter(|_| sidecar.gate.is_some());
+        let wanted: Vec<(Service, u16)> =
+            [(Service::Broker, loopback.vault), (Service::Gate, gate)]
+                .into_iter()
+                .filter_map(|(service, port)| Some((service, port?)))
+                .collect();
+        let ports: Vec<u16> = wanted.iter().map(|(_, port)| *port).collect();
+        let bound = match container {
+            Some(container) => {
+                netns::listen_inside(container, &ports).map_err(|why| why.to_string())
+            }
+            None => Err("no container is watched\nhint: pass --container-pid".to_owned()),
+        };
+        match bound {
+            Ok(sockets) => {
+                let inside = |(service, port)| format!("{service} 127.0.0.1:{port} inside");
+                self.listening.extend(wanted.iter().copied().map(inside));
+                wanted.into_iter().map(|(service, _)| service).zip(sockets).collect()
+            }
+            Err(why) => {
+                self.problems.push(format!("loopback: {why}"));
+                vec![]
             }
         }
     }

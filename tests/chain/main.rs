@@ -6,3 +6,29 @@
 mod start;
 
 mod stop;
+
+mod restart;
+
+mod bad_state;
+
+mod bad_sidecar;
+
+mod bad_surroundings;
+
+mod bad_vault;
+
+mod by_hand;
+
+mod tcp;
+
+mod harden;
+
+mod openssh;
+
+mod signer_bounds;
+
+mod broker;
+
+mod gate;
+
+mod secrecy;

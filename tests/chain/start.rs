@@ -107,8 +107,10 @@ fn signals_are_as_at_login_whatever_the_runtime_left() {
         web.logged("signer is ready");
         for (name, process) in tree.members() {
             assert_eq!(tree::mask(process, "SigBlk"), 0, "{name}");
-            // SIGPIPE stays ignored: a closed peer is an error of the write.
-            assert_eq!(tree::mask(process, "SigIgn"), 1 << 12, "{name}");
+            // SIGPIPE stays ignored: a closed peer is an error of the write. glibc keeps 32 and 33
+            // for itself, and whoever started this test may have left them ignored.
+            let ignored = tree::mask(process, "SigIgn") & !(0b11 << 31);
+            assert_eq!(ignored, 1 << 12, "{name}");
         }
     }
 }

@@ -101,11 +101,11 @@ fn poststop_after_the_end_says_so_once_per_call() {
 }
 
 #[test]
-fn poststop_ends_a_supervisor_that_was_told_of_no_container() {
+fn poststop_kills_a_supervisor_that_does_not_react() {
     let house = House::new();
     let mut web = house.container(&house.sidecar("web").with_gate(&house));
     let tree = web.start_serving(&Service::ALL);
-    // As if it had missed the death: stopped, it cannot notice.
+    // Stopped, it notices neither the death nor SIGTERM.
     tree::signal(tree.parent, Signal::STOP);
     web.die();
     let run = web.hook(Runtime::Crun, Stage::Poststop);

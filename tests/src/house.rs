@@ -79,6 +79,11 @@ impl House {
         house
     }
 
+    /// Run by a user without rights: ourselves, or as root somebody else.
+    pub fn unprivileged() -> Self {
+        if nix::unistd::geteuid().is_root() { Self::of_nobody() } else { Self::new() }
+    }
+
     pub fn programs(&self) -> &Programs {
         &self.programs
     }

@@ -19,6 +19,8 @@ pub mod container;
 
 pub mod runtime;
 
+pub mod by_hand;
+
 pub mod tree;
 
 pub mod stream;

@@ -1,7 +1,7 @@
 //! A client's connection to a service, whichever kind of socket it listens on.
 
 use std::io::{self, Read, Write};
-use std::net::{Ipv4Addr, Shutdown, TcpStream};
+use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
@@ -48,6 +48,24 @@ impl Stream {
             Self::Tcp(stream) => stream.shutdown(Shutdown::Write),
         }
     }
+}
+
+/// Ports of the loopback that nobody uses, found by binding them all at once.
+///
+/// Below the range from which the kernel hands out ports, so that no other test takes one between
+/// now and their use.
+pub fn free_ports<const N: usize>() -> [u16; N] {
+    let bound: [TcpListener; N] = std::array::from_fn(|_| {
+        loop {
+            let mut bits = [0; 2];
+            std::fs::File::open("/dev/urandom").unwrap().read_exact(&mut bits).unwrap();
+            let port = 10_000 + u16::from_ne_bytes(bits) % 20_000;
+            if let Ok(listener) = TcpListener::bind((Ipv4Addr::LOCALHOST, port)) {
+                return listener;
+            }
+        }
+    });
+    bound.map(|listener| listener.local_addr().unwrap().port())
 }
 
 impl Read for Stream {

@@ -19,7 +19,7 @@ impl Tree {
     /// The service's process, once it executes its own program.
     pub fn child(&self, service: Service) -> Option<Process> {
         let members = session_members(self.parent.pid()).unwrap();
-        members.into_iter().find(|process| program(*process).ends_with(service.program()))
+        members.into_iter().find(|process| runs(*process, service))
     }
 
     /// Parent and services, each with its program's name.
@@ -46,6 +46,17 @@ pub fn signal(process: Process, signal: Signal) {
 fn program(process: Process) -> PathBuf {
     let first = process.arguments().unwrap_or_default().into_iter().next().unwrap_or_default();
     PathBuf::from(std::ffi::OsStr::from_bytes(&first))
+}
+
+/// Whether it executes this service's program.
+pub fn runs(process: Process, service: Service) -> bool {
+    program(process).ends_with(service.program())
+}
+
+/// The processes it started itself.
+pub fn children(parent: Process) -> Vec<Process> {
+    let of_parent = |process: &Process| stat_field(*process, PARENT) == Some(parent.pid());
+    all_processes().into_iter().filter(of_parent).collect()
 }
 
 /// A field of proc_pid_status(5), such as `SigBlk`.
@@ -90,11 +101,20 @@ pub fn limit(process: Process, name: &str) -> String {
     line.split_whitespace().next().expect("a soft limit").to_owned()
 }
 
-/// Session, the fourth field after the command in proc_pid_stat(5).
+/// The session's leader.
 pub fn session(process: Process) -> Option<i32> {
+    stat_field(process, SESSION)
+}
+
+/// Fields of proc_pid_stat(5), counted from the one after the command.
+const PARENT: usize = 1;
+const SESSION: usize = 3;
+
+fn stat_field(process: Process, number: usize) -> Option<i32> {
     let text = fs::read_to_string(file(process, "stat")).ok()?;
+    // The command may hold anything, so it is skipped from the end.
     let (_, rest) = text.rsplit_once(") ")?;
-    rest.split(' ').nth(3)?.parse().ok()
+    rest.split(' ').nth(number)?.parse().ok()
 }
 
 pub(crate) fn all_processes() -> Vec<Process> {

@@ -87,6 +87,21 @@ fn every_refusal_names_file_key_and_kind() {
 }
 
 #[test]
+fn loopback_names_ports_inside_the_container() {
+    let loopback = parse(&with(r#""loopback":{"vault":9419,"gate":9418}"#)).unwrap().loopback;
+    assert_eq!(loopback, Some(Loopback { vault: Some(9419), gate: Some(9418) }));
+    for (value, part) in [
+        ("true", "a boolean"),
+        ("{}", "neither"),
+        (r#"{"vault":"9419"}"#, "member `vault`"),
+        (r#"{"vault":9419,"gate":9419}"#, "the same port"),
+    ] {
+        let message = parse(&with(&format!(r#""loopback":{value}"#))).unwrap_err().to_string();
+        assert!(message.contains("`loopback`") && message.contains(part), "{message}");
+    }
+}
+
+#[test]
 fn what_is_not_a_json_object_is_refused() {
     for json in ["", "{", "[]", "null", "7", "\u{feff}{}", &"[".repeat(100_000)] {
         assert!(parse(json).is_err(), "{:.20}", json);

@@ -23,6 +23,11 @@ impl FieldError {
         Self { key, why: why.into() }
     }
 
+    /// For a member of the object `parent`.
+    pub(super) fn within(self, parent: &'static str) -> Self {
+        Self { key: parent, why: format!("member `{}`: {}", self.key, self.why) }
+    }
+
     fn expected(key: &'static str, what: &str, found: &Value) -> Self {
         Self::new(key, format!("expected {what}, found {}", kind(found)))
     }
@@ -95,6 +100,14 @@ impl Members {
                 Err(FieldError::new(key, format!("expected {WANTED}, found {value}")))
             }
             None => Err(FieldError::expected(key, WANTED, value)),
+        }
+    }
+
+    pub(super) fn object(&self, key: &'static str) -> Result<Option<Self>, FieldError> {
+        match self.get(key) {
+            None => Ok(None),
+            Some(Value::Object(members)) => Ok(Some(Self(members.clone()))),
+            Some(other) => Err(FieldError::expected(key, "an object", other)),
         }
     }
 

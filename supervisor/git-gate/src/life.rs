@@ -41,7 +41,7 @@ impl Life for Gate {
 
     fn open(slice: GateSlice, _: &Common, mut inherited: Inherited) -> Result<Self, Failure> {
         let token = Secret::from(slice.token);
-        let listener = Listener::from_fd(inherited.listener()?)?;
+        let listener = inherited.listener()?;
         let Some(repository) = Repository::parse(&slice.project_id) else {
             return Err(LifeError::ProjectUnusable { project_id: slice.project_id }.into());
         };

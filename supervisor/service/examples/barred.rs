@@ -21,7 +21,7 @@ use nix::sys::stat::{Mode, umask};
 use nix::sys::uio::{RemoteIoVec, process_vm_readv};
 use nix::unistd::{execv, getpid};
 use serde::{Deserialize, Serialize};
-use terok_service::clients::{self, Connection, Drain, Listener};
+use terok_service::clients::{self, Connection, Drain};
 use terok_service::{Failure, Inherited, Lane, Life, Sockets};
 use terok_shared::handover::Common;
 use terok_shared::service::Service;
@@ -178,7 +178,7 @@ fn attempt(deed: Deed) -> io::Result<String> {
 }
 
 fn answer_clients(mut inherited: Inherited, limit: usize) -> Result<(), Failure> {
-    let listener = Listener::from_fd(inherited.listener()?)?;
+    let listener = inherited.listener()?;
     Ok(clients::block_on(clients::serve(listener, limit, answer))??)
 }
 

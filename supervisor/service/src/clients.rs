@@ -1,11 +1,11 @@
 //! Clients of a service: accepted on the inherited listener, bounded in number, drained at the end.
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use nix::sys::socket::{AddressFamily, SockaddrLike, SockaddrStorage, getsockname};
@@ -20,27 +20,36 @@ const DRAIN: Duration = Duration::from_millis(100);
 /// Pause after an accept failed: what failed once will fail at once again.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// The inherited listening socket, of either kind.
+/// Inherited listening sockets, of either kind; their clients are alike.
 #[derive(Debug)]
-pub enum Listener {
+pub struct Listener(Vec<Socket>);
+
+#[derive(Debug)]
+enum Socket {
     Unix(std::os::unix::net::UnixListener),
     Tcp(std::net::TcpListener),
 }
 
 impl Listener {
-    pub fn from_fd(socket: OwnedFd) -> io::Result<Self> {
+    pub fn new(sockets: impl IntoIterator<Item = OwnedFd>) -> io::Result<Self> {
+        sockets.into_iter().map(Socket::from_fd).collect::<io::Result<_>>().map(Self)
+    }
+}
+
+impl Socket {
+    fn from_fd(socket: OwnedFd) -> io::Result<Self> {
         use std::os::fd::AsRawFd;
         let address: SockaddrStorage = getsockname(socket.as_fd().as_raw_fd())?;
-        let listener = match address.family() {
+        let socket = match address.family() {
             Some(AddressFamily::Unix) => Self::Unix(socket.into()),
             Some(AddressFamily::Inet | AddressFamily::Inet6) => Self::Tcp(socket.into()),
             other => return Err(io::Error::other(format!("listening socket of family {other:?}"))),
         };
-        match &listener {
+        match &socket {
             Self::Unix(unix) => unix.set_nonblocking(true)?,
             Self::Tcp(tcp) => tcp.set_nonblocking(true)?,
         }
-        Ok(listener)
+        Ok(socket)
     }
 }
 
@@ -75,7 +84,7 @@ where
     H: Fn(Connection, Drain) -> F,
     F: Future<Output = ()> + 'static,
 {
-    let listener = Accepting::new(listener)?;
+    let mut listeners = Accepting::all(listener)?;
     let mut stop = signal(SignalKind::terminate())?;
     let places = Arc::new(Semaphore::new(limit));
     let (drain, draining) = watch::channel(false);
@@ -89,7 +98,7 @@ where
                     _ = stop.recv() => break,
                 };
                 let connection = tokio::select! {
-                    accepted = listener.accept() => accepted,
+                    accepted = accept(&mut listeners) => accepted,
                     _ = stop.recv() => break,
                 };
                 match connection {
@@ -110,7 +119,7 @@ where
                 }
                 while clients.try_join_next().is_some() {}
             }
-            drop(listener);
+            drop(listeners);
             drain.send_replace(true);
             let _ =
                 tokio::time::timeout(DRAIN, async { while clients.join_next().await.is_some() {} })
@@ -130,24 +139,37 @@ enum Accepting {
 }
 
 impl Accepting {
-    fn new(listener: Listener) -> io::Result<Self> {
-        Ok(match listener {
-            Listener::Unix(unix) => Self::Unix(UnixListener::from_std(unix)?),
-            Listener::Tcp(tcp) => Self::Tcp(TcpListener::from_std(tcp)?),
-        })
+    fn all(listener: Listener) -> io::Result<Vec<Self>> {
+        let accepting = |socket| {
+            Ok(match socket {
+                Socket::Unix(unix) => Self::Unix(UnixListener::from_std(unix)?),
+                Socket::Tcp(tcp) => Self::Tcp(TcpListener::from_std(tcp)?),
+            })
+        };
+        listener.0.into_iter().map(accepting).collect()
     }
 
-    async fn accept(&self) -> io::Result<Connection> {
+    fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<Connection>> {
         match self {
-            Self::Unix(unix) => Ok(Connection::Unix(unix.accept().await?.0)),
+            Self::Unix(unix) => unix.poll_accept(cx).map_ok(|(stream, _)| Connection::Unix(stream)),
             Self::Tcp(tcp) => {
-                let (stream, _) = tcp.accept().await?;
+                let (stream, _) = ready!(tcp.poll_accept(cx))?;
                 // Small answers must not wait for a full segment.
                 stream.set_nodelay(true)?;
-                Ok(Connection::Tcp(stream))
+                Poll::Ready(Ok(Connection::Tcp(stream)))
             }
         }
     }
+}
+
+/// The next client of any listener; each in turn is asked first, so that none starves another.
+async fn accept(listeners: &mut [Accepting]) -> io::Result<Connection> {
+    listeners.rotate_left(1);
+    poll_fn(|cx| {
+        let mut accepted = listeners.iter().map(|listener| listener.poll_accept(cx));
+        accepted.find(Poll::is_ready).unwrap_or(Poll::Pending)
+    })
+    .await
 }
 
 impl AsyncRead for Connection {

@@ -4,14 +4,21 @@ use std::fs::File;
 use std::io;
 use std::os::fd::{OwnedFd, RawFd};
 
-use terok_shared::handover::{AUDIT_FD, LINE_FD, LISTENER_FD, READY_FD, SIGNER_LINE_FD};
+use terok_shared::handover::{
+    AGENT_LISTENER_FD, AUDIT_FD, LINE_FD, LISTENER_FD, LOOPBACK_LISTENER_FD, READY_FD,
+    SIGNER_LINE_FD,
+};
 use terok_shared::sys::descriptors;
+
+use crate::clients::Listener;
 
 /// What is there; which of it a service needs is the service's to say.
 #[derive(Debug)]
 pub struct Inherited {
     pub(crate) ready: Option<OwnedFd>,
-    pub listener: Option<OwnedFd>,
+    listener: Option<OwnedFd>,
+    loopback: Option<OwnedFd>,
+    pub agent_listener: Option<OwnedFd>,
     pub line: Option<OwnedFd>,
     pub signer_line: Option<OwnedFd>,
     pub audit: Option<File>,
@@ -22,15 +29,19 @@ impl Inherited {
         Ok(Self {
             ready: optional(READY_FD)?,
             listener: optional(LISTENER_FD)?,
+            loopback: optional(LOOPBACK_LISTENER_FD)?,
+            agent_listener: optional(AGENT_LISTENER_FD)?,
             line: optional(LINE_FD)?,
             signer_line: optional(SIGNER_LINE_FD)?,
             audit: optional(AUDIT_FD)?.map(File::from),
         })
     }
 
-    /// The listening socket, for a service that cannot do without.
-    pub fn listener(&mut self) -> io::Result<OwnedFd> {
-        self.listener.take().ok_or_else(|| missing("listening socket", LISTENER_FD))
+    /// Where clients come in: the contract's socket and, where there is one, the socket inside the
+    /// container's network namespace.
+    pub fn listener(&mut self) -> io::Result<Listener> {
+        let first = self.listener.take().ok_or_else(|| missing("listening socket", LISTENER_FD))?;
+        Listener::new(std::iter::once(first).chain(self.loopback.take()))
     }
 
     /// The line to or from the keeper, for a service that cannot do without.

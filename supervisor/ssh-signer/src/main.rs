@@ -33,7 +33,7 @@ impl Life for Signer {
     type Slice = SignerSlice;
 
     fn open(_: SignerSlice, _: &Common, mut inherited: Inherited) -> Result<Self, Failure> {
-        let listener = Listener::from_fd(inherited.listener()?)?;
+        let listener = inherited.listener()?;
         Ok(Self { listener, line: inherited.line()? })
     }
 

@@ -54,7 +54,7 @@ impl Life for Broker {
             log::warn!("no audit file was handed down: requests leave no trace");
         }
         Ok(Self {
-            listener: Listener::from_fd(inherited.listener()?)?,
+            listener: inherited.listener()?,
             line: inherited.line()?,
             audit: Audit::new(inherited.audit.take()),
             table: Table::open(slice.routes_path, Upstreams::load())?,

@@ -11,11 +11,11 @@ use std::time::{Duration, Instant};
 
 use command_fds::{CommandFdExt, FdMapping};
 use serde_json::{Value, json};
-use terok_shared::handover::{LISTENER_FD, READY_FD};
+use terok_shared::handover::{FIRST_STRAY_FD, LISTENER_FD, READY_FD};
 use terok_shared::sys::descriptors;
 
 /// The strays' numbers, beside those a service may inherit.
-pub(crate) const STRAYS: [i32; 3] = [8, 9, 40];
+pub(crate) const STRAYS: [i32; 3] = [FIRST_STRAY_FD, FIRST_STRAY_FD + 1, 40];
 
 /// What to start, how, and with what on standard input.
 pub(crate) struct Start {

@@ -1,0 +1,32 @@
+//! `terokctl vault …`: the credentials, the passphrase that guards them, and the tokens that stand
+//! for them. A file per verb; `open` and `routes_file` serve several.
+
+mod add;
+mod init;
+mod list;
+mod open;
+mod remove;
+mod routes_file;
+mod session;
+mod status;
+mod token;
+
+use crate::Failure;
+use crate::cli::VaultCommand;
+use crate::directories::Directories;
+
+pub(crate) use self::open::{open, open_with, refuse_stdin_twice, sources};
+pub(crate) use self::routes_file::read as read_routes;
+
+pub(crate) fn run(directories: &Directories, command: VaultCommand) -> Result<(), Failure> {
+    match command {
+        VaultCommand::Init(args) => init::run(directories, &args),
+        VaultCommand::Unlock(args) => session::unlock(directories, &args),
+        VaultCommand::Lock => session::lock(directories),
+        VaultCommand::Status(args) => status::run(directories, &args),
+        VaultCommand::Add(args) => add::run(directories, &args),
+        VaultCommand::List(args) => list::run(directories, &args),
+        VaultCommand::Remove(args) => remove::run(directories, &args),
+        VaultCommand::Token(command) => token::run(directories, command),
+    }
+}

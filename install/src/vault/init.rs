@@ -1,0 +1,113 @@
+//! `vault init`: a new, empty vault.
+
+use std::fmt;
+use std::io;
+use std::path::PathBuf;
+
+use terok_shared::secret::Secret;
+use vault_store::Vault;
+use vault_store::database::OpenError;
+
+use super::open::given_anew;
+use super::session::remember;
+use crate::Failure;
+use crate::cli::InitArgs;
+use crate::directories::Directories;
+use crate::output::{print, remark};
+use crate::private_file;
+use crate::secret_source::Source;
+
+#[derive(Debug)]
+enum InitError {
+    NoRandomness(String),
+    /// The generated passphrase could not be written.
+    Write { path: PathBuf, why: io::Error },
+    GeneratedToStdin,
+}
+
+pub(super) fn run(directories: &Directories, args: &InitArgs) -> Result<(), Failure> {
+    let path = directories.database();
+    if path.symlink_metadata().is_ok() {
+        // Sooner than a question for its passphrase.
+        return Err(OpenError::Exists { path }.into());
+    }
+    let source = Source::of_file(args.passphrase_file.as_deref());
+    let passphrase = match (args.generate, &source) {
+        (false, _) => given_anew(&source)?,
+        (true, Source::Stdin) => return Err(InitError::GeneratedToStdin.into()),
+        (true, _) => generate()?,
+    };
+    if let (true, Source::File(file)) = (args.generate, &source) {
+        let mut line = Secret::from(passphrase.expose().clone().into_bytes());
+        line = Secret::from([line.expose().as_slice(), b"\n"].concat());
+        private_file::create(file, line.expose())
+            .map_err(|why| InitError::Write { path: file.clone(), why })?;
+    }
+    Vault::create(&path, &passphrase)?;
+    print(&format!("made vault {}", path.display()))?;
+    match &source {
+        Source::File(file) if args.generate => {
+            print(&format!("its passphrase is in {}", file.display()))?;
+        }
+        _ if args.generate => print(&format!(
+            "its passphrase, shown this once; keep it where you will find it:\n\n    {}\n",
+            passphrase.expose()
+        ))?,
+        _ => {}
+    }
+    if !args.no_remember {
+        match remember(directories, &passphrase) {
+            Ok(line) => print(&line)?,
+            // The vault is there and its passphrase known: no reason to fail.
+            Err(why) => remark(&format!("note: {why}")),
+        }
+    }
+    Ok(())
+}
+
+/// 128 bits in groups of four digits, so that they can be read out and typed.
+fn generate() -> Result<Secret<String>, InitError> {
+    let mut bits = [0u8; 16];
+    getrandom::fill(&mut bits).map_err(|why| InitError::NoRandomness(why.to_string()))?;
+    let mut text = String::with_capacity(40);
+    for (place, byte) in bits.iter().enumerate() {
+        if place > 0 && place % 2 == 0 {
+            text.push('-');
+        }
+        text.push_str(&hex::encode([*byte]));
+    }
+    Ok(text.into())
+}
+
+impl fmt::Display for InitError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoRandomness(why) => write!(f, "read random bits for a passphrase: {why}"),
+            Self::Write { path, why } => write!(
+                f,
+                "write the passphrase to {}: {why}; no vault was made\n\
+                 hint: name a file that does not exist",
+                path.display()
+            ),
+            Self::GeneratedToStdin => f.write_str(
+                "`--generate` makes a passphrase, `--passphrase-file -` reads one: use either",
+            ),
+        }
+    }
+}
+
+impl std::error::Error for InitError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn generated_passphrases_have_128_bits_and_differ() {
+        let (one, two) = (generate().unwrap(), generate().unwrap());
+        assert_ne!(one.expose(), two.expose());
+        let groups: Vec<&str> = one.expose().split('-').collect();
+        assert_eq!(groups.len(), 8);
+        assert!(groups.iter().all(|g| g.len() == 4 && g.bytes().all(|b| b.is_ascii_hexdigit())));
+    }
+}

@@ -1,0 +1,42 @@
+//! The three services in real rootless containers, driven with the commands an operator would type
+//! and judged by stock curl, OpenSSH and git.
+//!
+//! `tests/podman/suite RUNTIME` runs this as an operator on a machine that looks freshly installed,
+//! with the container images made. Without it (no `TEROK_TEST_RUNTIME`) every test says that it is
+//! skipped.
+
+// The ground they stand on.
+mod operator;
+
+mod mode;
+
+mod container;
+
+mod uses;
+
+mod private_key;
+
+mod search;
+
+// The claims.
+mod services;
+
+mod exposure;
+
+mod lifecycle;
+
+mod nothing_left;
+
+mod existing;
+
+mod killed;
+
+mod trouble;
+
+mod apart;
+
+mod barriers;
+
+mod uninstall;
+
+mod demo;
