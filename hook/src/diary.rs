@@ -11,11 +11,11 @@ use terok_shared::layout::StateRoot;
 
 use crate::operator;
 
-pub(crate) struct Diary(Option<File>);
+pub struct Diary(Option<File>);
 
 impl Diary {
     /// The diary of `root`; without one, or when it cannot be written, standard error alone.
-    pub(crate) fn open(root: Option<&Path>) -> Self {
+    pub fn open(root: Option<&Path>) -> Self {
         Self(root.filter(|root| operator::owns(root)).and_then(|root| {
             let root = StateRoot::new(root);
             // It exists, most often.
@@ -30,7 +30,7 @@ impl Diary {
         }))
     }
 
-    pub(crate) fn write(&self, id: Option<&ContainerId>, message: &str) {
+    pub fn write(&self, id: Option<&ContainerId>, message: &str) {
         let now = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ");
         let line =
             format!("{now} [{}] {}\n", id.map_or("-", ContainerId::short), one_line(message));

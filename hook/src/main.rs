@@ -10,22 +10,20 @@ mod oci_state;
 
 mod plan;
 
-mod diary;
-
 mod start;
-
-mod operator;
 
 mod stop;
 
 use std::process::ExitCode;
 
 use nix::sys::stat::{Mode, umask};
+use terok_hook::admin_root::Refusal;
+use terok_hook::diary::Diary;
+use terok_hook::operator;
 use terok_shared::annotation::SidecarPath;
 use terok_shared::exit::Exit;
 use terok_shared::sys::{descriptors, signals};
 
-use diary::Diary;
 use oci_state::OciState;
 use plan::Plan;
 use stage::{Invocation, Stage};
@@ -55,8 +53,14 @@ fn main() -> ExitCode {
 }
 
 fn act(invocation: &Invocation, state: &OciState) -> Exit {
-    let diary = diary_of(invocation, state);
     let id = state.id.as_ref().ok();
+    if let Err(why) = admitted(invocation, state) {
+        // Neither a diary there nor its `required` counts.
+        let diary = Diary::open(invocation.state_root.as_deref());
+        diary.write(id, &format!("{}: {why}", invocation.stage));
+        return Exit::Clean;
+    }
+    let diary = diary_of(invocation, state);
     match plan::decide(invocation.stage, state) {
         Ok(Plan::Start(start)) => match start::start(&start) {
             Ok(outcome) => {
@@ -80,6 +84,19 @@ fn act(invocation: &Invocation, state: &OciState) -> Exit {
             diary.write(id, &format!("{}: {why}", invocation.stage));
             undecided(invocation.stage, state)
         }
+    }
+}
+
+/// Whether the administrator of this node accepts a sidecar at that place.
+fn admitted(invocation: &Invocation, state: &OciState) -> Result<(), Refusal> {
+    match (&invocation.only_below, &state.sidecar) {
+        (Some(root), Ok(sidecar)) => match invocation.stage {
+            Stage::CreateRuntime => root.admits(sidecar),
+            // It may be gone by now, with its directory.
+            Stage::Poststop => root.admits_state_root(sidecar),
+        },
+        // Without a usable path nothing is opened.
+        (None, _) | (_, Err(_)) => Ok(()),
     }
 }
 

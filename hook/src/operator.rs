@@ -8,10 +8,11 @@ use std::path::{Path, PathBuf};
 
 use nix::unistd::{Uid, User, geteuid};
 
-/// The environment of what we start, built from nothing.
-const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+/// Where programs of the system are, whoever the caller is.
+pub const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-pub(crate) fn environment() -> Vec<(&'static str, PathBuf)> {
+/// The environment of what we start, built from nothing.
+pub fn environment() -> Vec<(&'static str, PathBuf)> {
     let mut variables = vec![("PATH", PathBuf::from(PATH)), ("LANG", PathBuf::from("C.UTF-8"))];
     let uid = host_uid();
     if let Ok(Some(user)) = User::from_uid(Uid::from_raw(uid)) {
@@ -25,7 +26,7 @@ pub(crate) fn environment() -> Vec<(&'static str, PathBuf)> {
 }
 
 /// Whether `directory` is a directory of ours, not reached through a symbolic link.
-pub(crate) fn owns(directory: &Path) -> bool {
+pub fn owns(directory: &Path) -> bool {
     std::fs::symlink_metadata(directory)
         .is_ok_and(|facts| facts.is_dir() && facts.uid() == geteuid().as_raw())
 }

@@ -1,4 +1,5 @@
-//! How the hook was called: its stage, and the state root its descriptor names.
+//! How the hook was called: its stage, the state root its descriptor names, and the directory below
+//! which alone sidecars count.
 //!
 //! podman gives all stages of one descriptor the same arguments, so there is a descriptor, and a
 //! stage argument, for each.
@@ -6,6 +7,8 @@
 use std::ffi::OsString;
 use std::fmt;
 use std::path::{Path, PathBuf};
+
+use terok_hook::admin_root::{AdminRoot, RootError};
 
 /// runtime-spec, config.md, "POSIX-platform Hooks".
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,32 +24,43 @@ pub(crate) struct Invocation {
     /// Where to write the diary when the state does not lead to one: `--state-root`, else the
     /// directory this program was installed below.
     pub state_root: Option<PathBuf>,
+    /// `--only-below`, where annotations are written by somebody we do not trust.
+    pub only_below: Option<AdminRoot>,
 }
 
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum UsageError {
     NoStage,
     Unknown(OsString),
-    NoValue,
+    NoValue(&'static str),
+    OnlyBelow(RootError),
 }
 
 impl Invocation {
     pub(crate) fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Self, UsageError> {
-        let (mut stage, mut state_root) = (None, None);
+        let (mut stage, mut state_root, mut only_below) = (None, None, None);
         let mut arguments = arguments;
         while let Some(argument) = arguments.next() {
             match argument.to_str() {
                 Some("createRuntime" | "prestart") => stage = Some(Stage::CreateRuntime),
                 Some("poststop") => stage = Some(Stage::Poststop),
                 Some("--state-root") => {
-                    state_root = Some(PathBuf::from(arguments.next().ok_or(UsageError::NoValue)?));
+                    state_root = Some(directory(arguments.next(), "--state-root")?);
+                }
+                Some("--only-below") => {
+                    let root = AdminRoot::parse(directory(arguments.next(), "--only-below")?);
+                    only_below = Some(root.map_err(UsageError::OnlyBelow)?);
                 }
                 _ => return Err(UsageError::Unknown(argument)),
             }
         }
         let stage = stage.ok_or(UsageError::NoStage)?;
-        Ok(Self { stage, state_root: state_root.or_else(installed_below) })
+        Ok(Self { stage, state_root: state_root.or_else(installed_below), only_below })
     }
+}
+
+fn directory(value: Option<OsString>, option: &'static str) -> Result<PathBuf, UsageError> {
+    value.map(PathBuf::from).ok_or(UsageError::NoValue(option))
 }
 
 /// `<state root>/libexec/terok-hook` is where `terokctl setup` puts this program.
@@ -70,9 +84,13 @@ impl fmt::Display for UsageError {
         match self {
             Self::NoStage => write!(f, "terok-hook: no stage given")?,
             Self::Unknown(what) => write!(f, "terok-hook: unknown argument {what:?}")?,
-            Self::NoValue => write!(f, "terok-hook: --state-root needs a directory")?,
+            Self::NoValue(option) => write!(f, "terok-hook: {option} needs a directory")?,
+            Self::OnlyBelow(why) => write!(f, "terok-hook: --only-below: {why}")?,
         }
-        write!(f, "\nhint: terok-hook createRuntime|prestart|poststop [--state-root DIR] < state")
+        write!(
+            f,
+            "\nhint: terok-hook createRuntime|prestart|poststop [--state-root DIR] [--only-below DIR] < state"
+        )
     }
 }
 
@@ -103,6 +121,17 @@ mod tests {
     fn other_arguments_are_refused() {
         assert_eq!(parse(&[]), Err(UsageError::NoStage));
         assert_eq!(parse(&["poststart"]), Err(UsageError::Unknown("poststart".into())));
-        assert_eq!(parse(&["poststop", "--state-root"]), Err(UsageError::NoValue));
+        for option in ["--state-root", "--only-below"] {
+            assert_eq!(parse(&["poststop", option]), Err(UsageError::NoValue(option)));
+        }
+    }
+
+    #[test]
+    fn an_administrators_root_is_absolute_or_nothing_is_done() {
+        let invocation = parse(&["createRuntime", "--only-below", "/srv/terok"]).unwrap();
+        assert_eq!(invocation.only_below.unwrap().as_path(), Path::new("/srv/terok"));
+        assert_eq!(parse(&["createRuntime"]).unwrap().only_below, None);
+        let relative = parse(&["createRuntime", "--only-below", "srv"]);
+        assert!(matches!(relative, Err(UsageError::OnlyBelow(_))));
     }
 }

@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 
 use nix::fcntl::{Flock, FlockArg};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use terok_hook::operator;
 use terok_shared::annotation::SidecarPath;
 use terok_shared::exit::Exit;
 use terok_shared::layout::StateRoot;
@@ -22,7 +23,6 @@ use terok_shared::sidecar::{self, OpenError, Sidecar, SidecarError};
 use terok_shared::sys::{descriptors, detach};
 use terok_shared::{pid_file, readiness};
 
-use crate::operator;
 use crate::plan::Start;
 
 const SUPERVISOR: &str = "terok-supervisor";

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
+use terok_hook::operator;
 use terok_shared::endpoint::{self, Endpoint};
 use terok_shared::layout::StateRoot;
 use terok_shared::pid_file::{self, Living};
@@ -19,7 +20,6 @@ use terok_shared::service::Service;
 use terok_shared::sidecar::{self, Sidecar};
 use terok_shared::socket_file;
 
-use crate::operator;
 use crate::plan::Stop;
 
 /// Grace between SIGTERM and SIGKILL, and after SIGKILL: under 2 s together.

@@ -3,6 +3,7 @@
 //! Words that have rules (a container's name, a scope) are checked here, so that commands get
 //! typed values; everything that needs a look at files is the commands' own business.
 
+mod hooks;
 mod launch;
 mod ssh;
 mod vault;
@@ -12,13 +13,14 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use vault_store::scope::ScopeName;
 
+pub(crate) use hooks::{HooksCommand, InjectArgs};
 pub(crate) use launch::{CleanupArgs, LaunchArgs, Mode, OciRuntime, PrepareArgs, RunArgs};
 pub(crate) use ssh::{
     GenerateKeyArgs, ImportKeyArgs, KeyType, ListKeysArgs, OwnerArgs, PublicKeyArgs, SshCommand,
 };
 pub(crate) use vault::{
     AddArgs, CredentialArgs, CredentialType, InitArgs, ListArgs, MintArgs, PassphraseArgs,
-    RemoveArgs, RevokeArgs, StatusArgs, TokenCommand, TokenListArgs, VaultCommand,
+    RemoveArgs, RevokeArgs, RouteArgs, StatusArgs, TokenCommand, TokenListArgs, VaultCommand,
 };
 
 const EXAMPLES: &str = "\
@@ -60,6 +62,9 @@ pub(crate) enum Command {
     Run(RunArgs),
     /// Revoke a container's tokens and remove what prepare made.
     Cleanup(CleanupArgs),
+    /// Add our hooks where no hooks directory is read.
+    #[command(subcommand)]
+    Hooks(HooksCommand),
     /// Play the main job through in a temporary directory.
     Demo,
 }

@@ -80,12 +80,12 @@ impl fmt::Display for NameError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Length(n) => write!(f, "has {n} characters, expected 1 to {MAX_LENGTH}"),
-            Self::Malformed => f.write_str(
-                "expected letters, digits, `.`, `_` and `-`, a letter or digit first",
-            ),
-            Self::Ssh => f.write_str(
-                "`ssh` stands for the keys of a scope, which `terokctl ssh` manages",
-            ),
+            Self::Malformed => {
+                f.write_str("expected letters, digits, `.`, `_` and `-`, a letter or digit first")
+            }
+            Self::Ssh => {
+                f.write_str("`ssh` stands for the keys of a scope, which `terokctl ssh` manages")
+            }
         }
     }
 }

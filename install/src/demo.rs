@@ -22,11 +22,19 @@ use upstream::Upstream;
 /// What went wrong, and at which step of the story.
 #[derive(Debug)]
 pub(crate) enum DemoError {
-    Io { what: String, why: io::Error },
+    Io {
+        what: String,
+        why: io::Error,
+    },
     /// A command of the story failed; `output` is what it said.
-    Command { what: String, output: String },
+    Command {
+        what: String,
+        output: String,
+    },
     /// Everything worked and the outcome is not what the story promises.
-    Untrue { claim: String },
+    Untrue {
+        claim: String,
+    },
 }
 
 /// Plays the story and prints it. Leaves nothing behind, also when a step fails.

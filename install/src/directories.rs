@@ -109,6 +109,20 @@ fn session_passphrases(xdg_runtime: Option<&Path>, runtime: &Path) -> Vec<PathBu
     directories
 }
 
+#[cfg(test)]
+impl Directories {
+    /// Directories `state`, `run` and `vault` below `root`.
+    pub(crate) fn below(root: &str) -> Self {
+        let root = Path::new(root);
+        Self {
+            state: StateRoot::new(root.join("state")),
+            runtime: root.join("run"),
+            vault: root.join("vault"),
+            xdg_runtime: None,
+        }
+    }
+}
+
 impl fmt::Display for DirectoriesError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -139,10 +153,7 @@ mod tests {
     fn a_users_directories_follow_xdg() {
         let plain = resolve(7, &[("XDG_RUNTIME_DIR", "/run/user/7")]);
         assert_eq!(plain.state.path(), Path::new("/home/op/.local/share/terok/sandbox"));
-        assert_eq!(
-            plain.database(),
-            Path::new("/home/op/.local/share/terok/vault/credentials.db")
-        );
+        assert_eq!(plain.database(), Path::new("/home/op/.local/share/terok/vault/credentials.db"));
         assert_eq!(plain.runtime, Path::new("/run/user/7/terok/sandbox"));
         let elsewhere = resolve(7, &[("HOME", "/h"), ("XDG_DATA_HOME", "/data")]);
         assert_eq!(elsewhere.state.path(), Path::new("/data/terok/sandbox"));
@@ -159,10 +170,8 @@ mod tests {
 
     #[test]
     fn overrides_win_and_empty_ones_do_not_count() {
-        let other = resolve(
-            7,
-            &[(STATE_VARIABLE, "/s"), (RUNTIME_VARIABLE, "/r/x"), (VAULT_VARIABLE, "")],
-        );
+        let other =
+            resolve(7, &[(STATE_VARIABLE, "/s"), (RUNTIME_VARIABLE, "/r/x"), (VAULT_VARIABLE, "")]);
         assert_eq!(other.state.path(), Path::new("/s"));
         assert_eq!(other.runtime, Path::new("/r/x"));
         assert!(other.database().starts_with("/home/op"));

@@ -2,7 +2,7 @@
 //! variables their clients read. Any other provider works with `--upstream`.
 
 use serde_json::{Map, Value, json};
-use vault_store::credential::{Kind, KeyType};
+use vault_store::credential::{KeyType, Kind};
 
 /// What a variable in the container holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,6 +3,7 @@
 
 mod cli;
 mod demo;
+mod hooks;
 mod launch;
 mod setup;
 mod ssh;
@@ -62,6 +63,7 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Prepare(args) => launch::prepare(&directories, &args)?,
         Command::Run(args) => launch::run(&directories, &args)?,
         Command::Cleanup(args) => launch::cleanup(&directories, &args)?,
+        Command::Hooks(command) => hooks::run(&directories, command)?,
         Command::Demo => demo::run()?,
     }
     Ok(())

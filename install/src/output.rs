@@ -26,11 +26,17 @@ pub(crate) fn remark(text: &str) {
     let _ = writeln!(io::stderr(), "{text}");
 }
 
+/// `1 token`, `2 tokens`.
+pub(crate) fn count(n: usize, thing: &str) -> String {
+    if n == 1 { format!("1 {thing}") } else { format!("{n} {thing}s") }
+}
+
 /// Columns as wide as their widest cell, under their headings.
 pub(crate) fn table(headings: &[&str], rows: &[Vec<String>]) -> String {
-    let rows: Vec<Vec<String>> = std::iter::once(headings.iter().map(|h| (*h).to_owned()).collect())
-        .chain(rows.iter().map(|row| row.iter().map(|cell| printable(cell)).collect()))
-        .collect();
+    let rows: Vec<Vec<String>> =
+        std::iter::once(headings.iter().map(|h| (*h).to_owned()).collect())
+            .chain(rows.iter().map(|row| row.iter().map(|cell| printable(cell)).collect()))
+            .collect();
     let widths: Vec<usize> = (0..headings.len())
         .map(|column| rows.iter().map(|row| width(row, column)).max().unwrap_or_default())
         .collect();
@@ -64,10 +70,7 @@ mod tests {
     #[test]
     fn columns_line_up() {
         let rows = vec![vec!["a".into(), "long one".into()], vec!["bbbbbb".into(), "x".into()]];
-        assert_eq!(
-            table(&["NAME", "WHAT"], &rows),
-            "NAME    WHAT\na       long one\nbbbbbb  x\n"
-        );
+        assert_eq!(table(&["NAME", "WHAT"], &rows), "NAME    WHAT\na       long one\nbbbbbb  x\n");
     }
 
     #[test]

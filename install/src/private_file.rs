@@ -80,11 +80,8 @@ impl Unfinished {
         name.push(path.file_name().unwrap_or_default());
         name.push(format!(".{}", hex::encode(random)));
         let unfinished = Self(path.with_file_name(name));
-        let mut file: File = OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(&unfinished.0)?;
+        let mut file: File =
+            OpenOptions::new().write(true).create_new(true).mode(0o600).open(&unfinished.0)?;
         file.write_all(contents)?;
         file.sync_all()?;
         Ok(unfinished)

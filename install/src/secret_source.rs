@@ -87,7 +87,9 @@ impl Source {
     /// A line that is new and must be typed without a mistake: asked for twice.
     pub(crate) fn new_line(&self, what: &str) -> Result<Secret<String>, SecretError> {
         let line = self.line(what)?;
-        if *self == Self::Operator && can_ask() && !ask(&format!("{what} again"))?.matches(line.expose())
+        if *self == Self::Operator
+            && can_ask()
+            && !ask(&format!("{what} again"))?.matches(line.expose())
         {
             return Err(SecretError::Different { what: what.to_owned() });
         }
@@ -120,9 +122,13 @@ pub(crate) fn can_ask() -> bool {
     io::stdin().is_terminal()
 }
 
-/// Asks on the terminal, without echo.
+/// Asks on the terminal, without echo. `what` is named as in the middle of a sentence.
 pub(crate) fn ask(what: &str) -> Result<Secret<String>, SecretError> {
-    let typed = rpassword::prompt_password(format!("{what}: "))
+    let mut prompt = what.to_owned();
+    if let Some(first) = prompt.get_mut(..1) {
+        first.make_ascii_uppercase();
+    }
+    let typed = rpassword::prompt_password(format!("{prompt}: "))
         .map(Secret::from)
         .map_err(|why| SecretError::Io { what: what.to_owned(), source: Source::Operator, why })?;
     if typed.expose().is_empty() {

@@ -45,18 +45,25 @@ pub fn of(sidecar: &Sidecar, service: Service) -> Option<Result<Endpoint, Endpoi
     Some(match (&sidecar.ipc, port) {
         (Ipc::Tcp(_), Some(port)) => Ok(Endpoint::Loopback(port)),
         (Ipc::Tcp(_), None) => Err(EndpointError::MissingPort { service, key }),
-        (Ipc::Socket, _) => unix(
+        (Ipc::Socket, _) => fitting(
             layout::socket_directory(&sidecar.runtime_dir, &sidecar.container_name).join(socket),
-        ),
+        )
+        .map(Endpoint::Unix),
     })
 }
 
-fn unix(path: PathBuf) -> Result<Endpoint, EndpointError> {
+/// Where the agent socket without a handshake lies, in either mode.
+pub fn agent(sidecar: &Sidecar) -> Result<PathBuf, EndpointError> {
+    let directory = layout::socket_directory(&sidecar.runtime_dir, &sidecar.container_name);
+    fitting(directory.join(layout::AGENT_SOCKET))
+}
+
+fn fitting(path: PathBuf) -> Result<PathBuf, EndpointError> {
     let bytes = path.as_os_str().as_bytes().len();
     if bytes > MAX_SOCKET_PATH {
         return Err(EndpointError::SocketPathTooLong { path, bytes });
     }
-    Ok(Endpoint::Unix(path))
+    Ok(path)
 }
 
 impl fmt::Display for Endpoint {

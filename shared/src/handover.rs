@@ -21,8 +21,10 @@ pub const AUDIT_FD: RawFd = 7;
 pub const LOOPBACK_LISTENER_FD: RawFd = 8;
 /// The signer's second listening socket: an agent socket without a handshake.
 pub const AGENT_LISTENER_FD: RawFd = 9;
+/// The container's pid namespace, to tell that listener's clients from strangers.
+pub const CONTAINER_PIDS_FD: RawFd = 10;
 /// Everything from here on is stray.
-pub const FIRST_STRAY_FD: RawFd = 10;
+pub const FIRST_STRAY_FD: RawFd = 11;
 
 /// What every service is told.
 #[derive(Debug, Serialize, Deserialize)]
@@ -32,6 +34,8 @@ pub struct Common {
     /// Leaves the process ptrace-able; lifts no other barrier.
     pub allow_debugger: bool,
     pub container_name: String,
+    /// Seconds without a client after which the service may end; it is started again by the next.
+    pub leave_after: Option<u64>,
 }
 
 /// A service's standard input: one JSON text, then end of file.
@@ -48,6 +52,7 @@ pub struct KeeperSlice {
     pub use_keyring: bool,
     pub passphrase_command: Option<String>,
     pub session_directories: Vec<PathBuf>,
+    pub refresh_locks: PathBuf,
     pub limits: TokenLimits,
 }
 
@@ -67,8 +72,11 @@ pub struct BrokerSlice {
     pub routes_path: PathBuf,
 }
 
-#[derive(Debug, Serialize, Deserialize)]
-pub struct SignerSlice {}
+#[derive(Serialize, Deserialize)]
+pub struct SignerSlice {
+    /// The token of those who come in without a handshake.
+    pub agent_token: Option<String>,
+}
 
 #[derive(Serialize, Deserialize)]
 pub struct GateSlice {

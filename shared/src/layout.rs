@@ -45,6 +45,10 @@ impl StateRoot {
         self.pids().join(format!("supervisor-{id}.pid"))
     }
 
+    pub fn status_file(&self, id: &ContainerId) -> PathBuf {
+        self.pids().join(format!("supervisor-{id}.status"))
+    }
+
     pub fn mirrors(&self) -> PathBuf {
         self.0.join("gate")
     }
@@ -68,6 +72,8 @@ pub fn socket_directory(runtime_dir: &Path, name: &ContainerName) -> PathBuf {
 pub const MOUNT_POINT: &str = "/run/terok";
 pub const BROKER_SOCKET: &str = "vault/vault.sock";
 pub const SIGNER_SOCKET: &str = "signer/ssh-agent.sock";
+/// The extension's agent socket without a handshake, beside the contract's.
+pub const AGENT_SOCKET: &str = "signer/agent.sock";
 pub const GATE_SOCKET: &str = "gate/gate-server.sock";
 
 /// Files beside the database.
@@ -81,6 +87,11 @@ pub fn sealed_passphrase_beside(db_path: &Path) -> PathBuf {
 
 pub fn audit_beside(db_path: &Path) -> PathBuf {
     db_path.with_file_name("credential_audit.jsonl")
+}
+
+/// Lock files that make one supervisor at a time renew a login, whatever program it is.
+pub fn refresh_locks(runtime_dir: &Path) -> PathBuf {
+    runtime_dir.join("terok/vault/locks")
 }
 
 /// Where session passphrases may lie: `$XDG_RUNTIME_DIR/terok/vault-session`, and the same

@@ -4,6 +4,7 @@
 //! wires services to endpoints, the parent hands each service its slice and its descriptors.
 
 pub mod annotation;
+pub mod bundle;
 pub mod container;
 pub mod endpoint;
 pub mod exit;
@@ -20,6 +21,7 @@ pub mod service;
 pub mod sibling;
 pub mod sidecar;
 pub mod socket_file;
+pub mod status;
 #[allow(unsafe_code)]
 pub mod sys;
 pub mod token;

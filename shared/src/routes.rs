@@ -4,15 +4,18 @@
 //! In: the JSON text of `routes.json`. Out: a checked `RouteTable`, or an error that names the
 //! route and the field. Nothing is read from disk here.
 
+mod rules;
 mod upstream;
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
 use crate::secret::Secret;
+pub use rules::{Limit, Permission, Rules};
 pub use upstream::{Upstream, UpstreamError};
 
 /// Longest table that is read.
@@ -46,11 +49,14 @@ pub struct Route {
     pub oauth_extra_headers: Vec<(String, String)>,
     /// Header name and the credential's member that fills it, for OAuth credentials.
     pub oauth_credential_headers: Vec<(String, String)>,
-    pub oauth_refresh: Option<OAuthRefresh>,
+    /// Shared with the renewals under way, which outlive a change of the table.
+    pub oauth_refresh: Option<Arc<OAuthRefresh>>,
     /// Extension: PEM roots that this route trusts besides the system's.
     pub ca_file: Option<PathBuf>,
     /// Extension: redirects may lead to addresses that are not public.
     pub private_redirects: bool,
+    /// Extension: what is allowed, and how much.
+    pub rules: Rules,
 }
 
 /// Where a credential that is not an OAuth one goes; OAuth always goes into
@@ -153,6 +159,7 @@ impl Fields {
             oauth_refresh: self.oauth_refresh()?,
             ca_file: self.ca_file()?,
             private_redirects: self.boolean("private_redirects")?,
+            rules: Rules::of(&self.0)?,
         })
     }
 
@@ -199,7 +206,7 @@ impl Fields {
         Ok(headers)
     }
 
-    fn oauth_refresh(&self) -> Result<Option<OAuthRefresh>, FieldError> {
+    fn oauth_refresh(&self) -> Result<Option<Arc<OAuthRefresh>>, FieldError> {
         const FIELD: &str = "oauth_refresh";
         let refresh = match self.0.get(FIELD) {
             None | Some(Value::Null) => return Ok(None),
@@ -212,12 +219,12 @@ impl Fields {
         let token_url = string("token_url")?.ok_or_else(|| missing("token_url"))?;
         let without_query = token_url.split('?').next().unwrap_or_default();
         parsed_upstream(FIELD, Some("token_url"), without_query)?;
-        Ok(Some(OAuthRefresh {
+        Ok(Some(Arc::new(OAuthRefresh {
             token_url,
             client_id: string("client_id")?.ok_or_else(|| missing("client_id"))?,
             scope: string("scope")?,
             client_secret: string("client_secret")?.map(Secret::from),
-        }))
+        })))
     }
 
     fn ca_file(&self) -> Result<Option<PathBuf>, FieldError> {

@@ -41,6 +41,10 @@ pub struct Sidecar {
     pub token_subject: Option<String>,
     /// Extension: the container must not start without its supervisor.
     pub required: bool,
+    /// Extension: when its services are started.
+    pub activation: Activation,
+    /// Extension: the phantom token of a plain agent socket, where one is wanted.
+    pub agent_token: Option<Secret<String>>,
     /// Extension: ports of the container's own loopback to serve on as well.
     pub loopback: Option<Loopback>,
     /// Extension: whether the static markers of known clients are honoured.
@@ -80,6 +84,14 @@ impl Ipc {
             Self::Tcp(ports) => ports,
         }
     }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Activation {
+    /// With the container.
+    Eager,
+    /// By their first client; they leave when nobody came for a while.
+    OnDemand,
 }
 
 /// Ports of 127.0.0.1 inside the container's network namespace; at least one of them.
@@ -140,6 +152,8 @@ impl Sidecar {
             allow_debugger: members.boolean("allow_debugger")?.unwrap_or(false),
             token_subject: members.string("token_subject")?,
             required: members.boolean("required")?.unwrap_or(false),
+            activation: activation(members)?,
+            agent_token: agent_token(members)?,
             loopback: loopback(members)?,
             static_markers: members.boolean("static_markers")?.unwrap_or(true),
             db_path,
@@ -167,6 +181,30 @@ fn ipc(members: &Members) -> Result<Ipc, FieldError> {
         Some(other) => Err(FieldError::new(
             "ipc_mode",
             format!("expected `socket` or `tcp`, found the string {other:?}"),
+        )),
+    }
+}
+
+fn activation(members: &Members) -> Result<Activation, FieldError> {
+    match members.string("activation")?.as_deref() {
+        None | Some("eager") => Ok(Activation::Eager),
+        Some("on-demand") => Ok(Activation::OnDemand),
+        Some(other) => Err(FieldError::new(
+            "activation",
+            format!("expected `eager` or `on-demand`, found the string {other:?}"),
+        )),
+    }
+}
+
+/// Clients of the plain socket present no token, so the sidecar names the one they have.
+fn agent_token(members: &Members) -> Result<Option<Secret<String>>, FieldError> {
+    let token = members.string("ssh_token")?.filter(|token| !token.is_empty());
+    match (members.boolean("agent_socket")?.unwrap_or(false), token) {
+        (false, _) => Ok(None),
+        (true, Some(token)) => Ok(Some(token.into())),
+        (true, None) => Err(FieldError::new(
+            "agent_socket",
+            "needs `ssh_token`, the phantom token its clients have",
         )),
     }
 }

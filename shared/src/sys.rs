@@ -3,4 +3,5 @@
 
 pub mod descriptors;
 pub mod detach;
+pub mod pid_namespace;
 pub mod signals;

@@ -10,6 +10,8 @@ mod container_watch;
 
 mod listen;
 
+mod agent_socket;
+
 mod netns;
 
 mod slices;
@@ -21,6 +23,10 @@ mod child;
 mod environment;
 
 mod restart;
+
+mod slot;
+
+mod status_file;
 
 mod supervise;
 
@@ -41,6 +47,7 @@ use terok_shared::{logging, readiness};
 
 use arguments::{Arguments, Parsed};
 use container_watch::ContainerWatch;
+use status_file::StatusFile;
 use wiring::Wiring;
 
 fn main() -> ExitCode {
@@ -126,7 +133,9 @@ fn run(arguments: &Arguments) -> Result<(), Ended> {
     let pid_file = write_pid_file(arguments, container)
         .map_err(|why| nothing(format!("write the pid file: {why}")))?;
     announce(&wiring, hook);
-    let served = supervise::supervise(wiring.children, watch);
+    let status = status_file(arguments, &sidecar)
+        .map_err(|why| nothing(format!("look at our own process: {why}")))?;
+    let served = supervise::supervise(wiring.children, watch, status);
     wiring.sockets.iter().for_each(|socket| {
         if let Err(why) = terok_shared::socket_file::remove(socket) {
             log::warn!("remove socket {}: {why}", socket.display());
@@ -163,6 +172,12 @@ fn announce(wiring: &Wiring, hook: Option<File>) {
     {
         log::debug!("the hook is not waiting any more: {why}");
     }
+}
+
+fn status_file(arguments: &Arguments, sidecar: &Sidecar) -> std::io::Result<StatusFile> {
+    let root = StateRoot::new(arguments.sidecar.state_root());
+    let path = arguments.container_id.as_ref().map(|id| root.status_file(id));
+    Ok(StatusFile::new(path, Process::current()?, sidecar.container_name.clone()))
 }
 
 fn write_pid_file(

@@ -10,7 +10,10 @@ use terok_shared::handover::{
 use terok_shared::layout;
 use terok_shared::secret::Secret;
 use terok_shared::service::Service;
-use terok_shared::sidecar::Sidecar;
+use terok_shared::sidecar::{Activation, Sidecar};
+
+/// Seconds: a key derivation is paid again after it.
+const LEAVE_AFTER: u64 = 300;
 
 /// The text for `service`, started by `parent_pid`. `None` for a gate that is not wired.
 pub(crate) fn text(
@@ -23,11 +26,15 @@ pub(crate) fn text(
         parent_pid,
         allow_debugger: sidecar.allow_debugger,
         container_name: sidecar.container_name.to_string(),
+        leave_after: (sidecar.activation == Activation::OnDemand).then_some(LEAVE_AFTER),
     };
     Some(match service {
         Service::Keeper => json(common, keeper(sidecar, xdg_runtime_dir)),
         Service::Broker => json(common, BrokerSlice { routes_path: sidecar.routes_path.clone() }),
-        Service::Signer => json(common, SignerSlice {}),
+        Service::Signer => {
+            let agent_token = sidecar.agent_token.as_ref().map(|token| token.expose().clone());
+            json(common, SignerSlice { agent_token })
+        }
         Service::Gate => {
             let gate = sidecar.gate.as_ref()?;
             json(
@@ -52,6 +59,7 @@ fn keeper(sidecar: &Sidecar, xdg_runtime_dir: Option<PathBuf>) -> KeeperSlice {
             xdg_runtime_dir.as_deref(),
             &sidecar.runtime_dir,
         ),
+        refresh_locks: layout::refresh_locks(&sidecar.runtime_dir),
         limits: TokenLimits {
             scope_id: sidecar.scope_id.clone(),
             token_subject: sidecar.token_subject.clone(),

@@ -4,17 +4,15 @@ use std::fmt;
 use std::io::{self, Read};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
-use std::os::unix::process::ExitStatusExt;
-use std::process::ExitStatus;
 use std::time::{Duration, Instant};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use signal_hook::consts::{SIGINT, SIGTERM};
-use terok_shared::service::Service;
 
 use crate::child::Child;
 use crate::container_watch::ContainerWatch;
-use crate::restart::{Next, Restarts};
+use crate::slot::Slot;
+use crate::status_file::StatusFile;
 use crate::wiring::Wired;
 
 /// How long children may drain before they are killed: the container is gone, and conmon waits.
@@ -34,12 +32,14 @@ pub(crate) enum SuperviseError {
 pub(crate) fn supervise(
     children: Vec<Wired>,
     watch: Option<ContainerWatch>,
+    mut status: StatusFile,
 ) -> Result<(), SuperviseError> {
     let mut stop = stop_signals().map_err(SuperviseError::Signals)?;
     let mut slots: Vec<Slot> = children.into_iter().map(Slot::new).collect();
     let ended = loop {
         slots.iter_mut().for_each(Slot::start_if_due);
-        if slots.iter().all(|slot| matches!(slot.state, State::GivenUp)) {
+        status.tell(&slots);
+        if slots.iter().all(Slot::is_given_up) {
             break Err(SuperviseError::AllGivenUp);
         }
         let events = match wait(&stop, watch.as_ref(), &slots) {
@@ -95,7 +95,7 @@ fn wait(stop: &UnixStream, watch: Option<&ContainerWatch>, slots: &[Slot]) -> io
     Ok(Events { stop: happened(0), container: container.is_some() && happened(1) })
 }
 
-fn readable(descriptor: BorrowedFd<'_>) -> PollFd<'_> {
+pub(crate) fn readable(descriptor: BorrowedFd<'_>) -> PollFd<'_> {
     PollFd::new(descriptor, PollFlags::POLLIN)
 }
 
@@ -103,118 +103,6 @@ fn readable(descriptor: BorrowedFd<'_>) -> PollFd<'_> {
 fn until(due: Instant) -> PollTimeout {
     let left = due.saturating_duration_since(Instant::now()) + Duration::from_millis(1);
     PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX)
-}
-
-/// One service across its runs.
-struct Slot {
-    wired: Wired,
-    restarts: Restarts,
-    state: State,
-}
-
-enum State {
-    Running(Child),
-    Waiting(Instant),
-    GivenUp,
-}
-
-impl Slot {
-    fn new(wired: Wired) -> Self {
-        Self { wired, restarts: Restarts::default(), state: State::Waiting(Instant::now()) }
-    }
-
-    fn service(&self) -> Service {
-        self.wired.service
-    }
-
-    fn due(&self) -> Option<Instant> {
-        match self.state {
-            State::Waiting(due) => Some(due),
-            State::Running(_) | State::GivenUp => None,
-        }
-    }
-
-    fn child(&mut self) -> Option<&mut Child> {
-        match &mut self.state {
-            State::Running(child) => Some(child),
-            State::Waiting(_) | State::GivenUp => None,
-        }
-    }
-
-    fn watched(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
-        let child = match &self.state {
-            State::Running(child) => Some(child),
-            State::Waiting(_) | State::GivenUp => None,
-        };
-        let ready = child.and_then(|child| child.ready.as_ref()).map(AsFd::as_fd);
-        child.map(Child::pidfd).into_iter().chain(ready)
-    }
-
-    fn start_if_due(&mut self) {
-        if self.due().is_none_or(|due| due > Instant::now()) {
-            return;
-        }
-        match Child::spawn(&self.wired) {
-            Ok(child) => {
-                log::debug!("{}: process {}", self.service(), child.pid());
-                self.state = State::Running(child);
-            }
-            Err(why) => {
-                log::error!("{}: {why}", self.service());
-                self.ended(None, Duration::ZERO);
-            }
-        }
-    }
-
-    /// Notices what a child has said or how it ended.
-    fn look(&mut self) {
-        let service = self.service();
-        let State::Running(child) = &mut self.state else { return };
-        if let Some(ready) = &mut child.ready
-            && is_readable(ready.as_fd())
-        {
-            if ready.read(&mut [0]).is_ok_and(|n| n == 1) {
-                log::info!("{service} is ready after {} ms", child.since.elapsed().as_millis());
-            }
-            child.ready = None;
-        }
-        match child.reap() {
-            Ok(None) => {}
-            Ok(Some(status)) => {
-                let lived = child.since.elapsed();
-                log::warn!("{service} ended: {}", describe(status));
-                self.ended(status.code(), lived);
-            }
-            Err(why) => log::error!("{service}: look after it: {why}"),
-        }
-    }
-
-    fn ended(&mut self, status: Option<i32>, lived: Duration) {
-        self.state = match self.restarts.after(status, lived) {
-            Next::After(pause) => {
-                if !pause.is_zero() {
-                    log::info!("{} starts again in {} ms", self.service(), pause.as_millis());
-                }
-                State::Waiting(Instant::now() + pause)
-            }
-            Next::Never => {
-                log::error!("{} is not started again", self.service());
-                State::GivenUp
-            }
-        };
-    }
-}
-
-fn is_readable(descriptor: BorrowedFd<'_>) -> bool {
-    poll(&mut [readable(descriptor)], PollTimeout::ZERO).is_ok_and(|n| n > 0)
-}
-
-fn describe(status: ExitStatus) -> String {
-    match (status.code(), status.signal()) {
-        (Some(code), _) => format!("exit status {code}"),
-        (None, Some(signal)) => format!("killed by signal {signal}"),
-        (None, None) => status.to_string(),
-    }
 }
 
 /// Asks every child to drain, and kills those that take too long. Their lines and listeners stay

@@ -4,13 +4,14 @@
 use std::fmt;
 use std::fs::{File, OpenOptions};
 use std::io;
-use std::os::fd::{OwnedFd, RawFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use terok_shared::endpoint::{self, Endpoint};
 use terok_shared::handover::{
-    AUDIT_FD, LINE_FD, LISTENER_FD, LOOPBACK_LISTENER_FD, SIGNER_LINE_FD,
+    AGENT_LISTENER_FD, AUDIT_FD, CONTAINER_PIDS_FD, LINE_FD, LISTENER_FD, LOOPBACK_LISTENER_FD,
+    SIGNER_LINE_FD,
 };
 use terok_shared::layout;
 use terok_shared::packet_pair;
@@ -18,8 +19,9 @@ use terok_shared::process::Process;
 use terok_shared::secret::Secret;
 use terok_shared::service::Service;
 use terok_shared::sibling;
-use terok_shared::sidecar::Sidecar;
+use terok_shared::sidecar::{Activation, Sidecar};
 
+use crate::agent_socket::{self, AgentSocket};
 use crate::{listen, netns, slices};
 
 /// One service, ready to be started any number of times.
@@ -28,8 +30,28 @@ pub(crate) struct Wired {
     pub(crate) service: Service,
     pub(crate) program: PathBuf,
     pub(crate) slice: Secret<Vec<u8>>,
+    pub(crate) activation: Activation,
     /// Kept here and copied to each child: descriptor and the number it is handed down at.
     pub(crate) descriptors: Vec<(OwnedFd, RawFd)>,
+}
+
+impl Wired {
+    /// Where a first client shows itself: at a listener, or, for the keeper, on a line.
+    pub(crate) fn doors(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
+        let keeper = self.service == Service::Keeper;
+        let doors = move |number: RawFd| match number {
+            LISTENER_FD | LOOPBACK_LISTENER_FD | AGENT_LISTENER_FD => true,
+            LINE_FD | SIGNER_LINE_FD => keeper,
+            _ => false,
+        };
+        let ours = self.descriptors.iter().filter(move |(_, number)| doors(*number));
+        ours.map(|(descriptor, _)| descriptor.as_fd())
+    }
+
+    /// Whether a clean end means that nobody needed it.
+    pub(crate) fn may_leave(&self) -> bool {
+        self.activation == Activation::OnDemand
+    }
 }
 
 pub(crate) struct Wiring {
@@ -63,6 +85,9 @@ impl Wiring {
             let mut descriptors = vec![(listener, LISTENER_FD)];
             if let Some(n) = inside.iter().position(|(whose, _)| *whose == service) {
                 descriptors.push((inside.swap_remove(n).1, LOOPBACK_LISTENER_FD));
+            }
+            if service == Service::Signer {
+                descriptors.extend(wiring.agent_socket(sidecar, container));
             }
             let keeper_number = match service {
                 Service::Broker => Some(LINE_FD),
@@ -148,6 +173,28 @@ impl Wiring {
         }
     }
 
+    /// The signer's second listener, and what it tells the container's processes by.
+    fn agent_socket(
+        &mut self,
+        sidecar: &Sidecar,
+        container: Option<Process>,
+    ) -> Vec<(OwnedFd, RawFd)> {
+        if sidecar.agent_token.is_none() {
+            return vec![];
+        }
+        match agent_socket::open(sidecar, container) {
+            Ok(AgentSocket { path, listener, container_pids }) => {
+                self.listening.push(format!("{} {} without handshake", Service::Signer, path.display()));
+                self.sockets.push(path);
+                vec![(listener, AGENT_LISTENER_FD), (container_pids, CONTAINER_PIDS_FD)]
+            }
+            Err(why) => {
+                self.problems.push(format!("agent socket: {why}"));
+                vec![]
+            }
+        }
+    }
+
     fn add(&mut self, sidecar: &Sidecar, service: Service, descriptors: Vec<(OwnedFd, RawFd)>) {
         let runtime_dir = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
         let parent = std::process::id() as i32;
@@ -157,6 +204,7 @@ impl Wiring {
                 service,
                 program,
                 slice,
+                activation: sidecar.activation,
                 descriptors,
             })),
             Err(why) => self.problems.push(format!("{service}: {why}")),

@@ -73,11 +73,15 @@ pub(crate) struct LaunchArgs {
     #[arg(long)]
     pub(crate) ssh: bool,
     /// Give the project's repository, through the git gate.
-    #[arg(long)]
+    #[arg(long, requires = "project")]
     pub(crate) gate: bool,
     /// Make an empty bare repository where the project has none.
     #[arg(long, requires = "gate")]
     pub(crate) init_mirror: bool,
+    /// Serve broker and gate on the container's own loopback too, ports 9419 and 9418: then its
+    /// image needs no bridge, and the container no network.
+    #[arg(long)]
+    pub(crate) loopback: bool,
     /// Do not let the container start without its supervisor.
     #[arg(long)]
     pub(crate) required: bool,
@@ -126,7 +130,9 @@ fn container_name(name: &str) -> Result<ContainerName, String> {
     let checked = ContainerName::parse(name).map_err(|why| why.to_string())?;
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-');
     if !name.starts_with(|c: char| c.is_ascii_alphanumeric()) || !name.chars().all(plain) {
-        return Err("podman takes letters, digits, `_`, `.` and `-`, a letter or digit first".into());
+        return Err(
+            "podman takes letters, digits, `_`, `.` and `-`, a letter or digit first".into()
+        );
     }
     Ok(checked)
 }

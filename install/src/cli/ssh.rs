@@ -41,7 +41,9 @@ pub(crate) struct OwnerArgs {
 }
 
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  terokctl ssh generate --scope web --comment 'deploy key of web'")]
+#[command(
+    after_help = "Example:\n  terokctl ssh generate --scope web --comment 'deploy key of web'"
+)]
 pub(crate) struct GenerateKeyArgs {
     #[command(flatten)]
     pub(crate) owner: OwnerArgs,
@@ -53,10 +55,8 @@ pub(crate) struct GenerateKeyArgs {
 }
 
 #[derive(Debug, Args)]
-#[command(
-    after_help = "Example:\n  terokctl ssh import ~/.ssh/id_ed25519 --scope web\n\n\
-    The comment is the file's own, or that of FILE.pub. A passphrase is asked for when needed."
-)]
+#[command(after_help = "Example:\n  terokctl ssh import ~/.ssh/id_ed25519 --scope web\n\n\
+    The comment is the file's own, or that of FILE.pub. A passphrase is asked for when needed.")]
 pub(crate) struct ImportKeyArgs {
     /// The private key file.
     pub(crate) file: PathBuf,

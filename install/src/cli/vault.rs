@@ -102,6 +102,7 @@ Examples:
   terokctl vault add github                       asks, without echo
   gh auth token | terokctl vault add github       from standard input
   terokctl vault add anthropic --env ANTHROPIC_API_KEY
+  terokctl vault add anthropic --type oauth       a token of `claude setup-token`
   terokctl vault add mine --upstream https://api.example.com --auth-header X-Api-Key
 
 The route is written to routes.json beside the vault. A route that is there stays as it is unless

@@ -75,7 +75,11 @@ impl Place {
     /// podman's namespace, whose pause process then has to go too.
     pub(super) fn leave(self) -> Result<(), DemoError> {
         if !geteuid().is_root() && self.path("home/.local/share/containers").exists() {
-            let _ = self.command("podman").args(["unshare", "rm", "-rf"]).arg(self.path("home")).output();
+            let _ = self
+                .command("podman")
+                .args(["unshare", "rm", "-rf"])
+                .arg(self.path("home"))
+                .output();
             let _ = self.command("podman").args(["system", "migrate"]).output();
         }
         fs::remove_dir_all(&self.root)

@@ -71,9 +71,9 @@ impl<'a> Stage<'a> {
         let pid_file = StateRoot::new(place.path("state")).pid_file(&id);
         match pid_file::living(&pid_file, &id) {
             Some(living) => Ok(Started { supervisor: living.supervisor, took }),
-            None => Err(DemoError::Untrue {
-                claim: format!("a supervisor runs\n{}", place.diary()),
-            }),
+            None => {
+                Err(DemoError::Untrue { claim: format!("a supervisor runs\n{}", place.diary()) })
+            }
         }
     }
 

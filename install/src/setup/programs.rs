@@ -18,8 +18,9 @@ use super::report::Step;
 pub(super) const HOOK: &str = "terok-hook";
 
 /// Everything that must lie in the directory.
-pub(super) const PROGRAMS: [&str; 6] = [
+pub(super) const PROGRAMS: [&str; 7] = [
     HOOK,
+    "terok-runtime",
     "terok-supervisor",
     "terok-vault-keeper",
     "terok-token-broker",

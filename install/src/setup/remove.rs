@@ -10,6 +10,11 @@ use super::record::Record;
 use super::report::Step;
 use super::{SetupError, containers_conf, hook_config, programs};
 
+/// What the git gate makes beside its program when it first runs: git's home, and in it links to
+/// that program.
+const GIT_HOME: &str = "git-home";
+const GIT_HOME_LINKS: [(&str, &str); 2] = [("hooks", "post-receive"), ("bin", "silent")];
+
 /// Plans the removal, in the reverse of setup's order: podman forgets the directory before the
 /// descriptors go, and the descriptors go before the programs they name.
 ///
@@ -29,6 +34,7 @@ pub(super) fn plan(places: &Places, record: &Record) -> Result<Vec<Step>, SetupE
     steps.push(removal(line, &descriptors, &hooks_dir));
 
     let libexec = places.libexec_dir();
+    steps.push(git_home(&libexec.join(GIT_HOME)));
     let copies = programs::PROGRAMS.map(|program| libexec.join(program));
     let line = format!("remove programs from {}", libexec.display());
     steps.push(removal(line, &copies, &libexec));
@@ -45,12 +51,28 @@ pub(super) fn plan(places: &Places, record: &Record) -> Result<Vec<Step>, SetupE
     Ok(steps)
 }
 
+fn git_home(home: &Path) -> Step {
+    let mut changes: Vec<Change> = GIT_HOME_LINKS
+        .iter()
+        .map(|(directory, link)| (home.join(directory), link))
+        .flat_map(|(directory, link)| emptied(&[directory.join(link)], &directory))
+        .collect();
+    if !changes.is_empty() {
+        changes.push(Change::RemoveDirIfEmpty { path: home.to_owned() });
+    }
+    Step::new(format!("remove git's own directory {}", home.display()), changes)
+}
+
 fn removal(line: String, files: &[PathBuf], directory: &Path) -> Step {
+    Step::new(line, emptied(files, directory))
+}
+
+fn emptied(files: &[PathBuf], directory: &Path) -> Vec<Change> {
     let mut changes = removals(files);
     if !changes.is_empty() {
         changes.push(Change::RemoveDirIfEmpty { path: directory.to_owned() });
     }
-    Step::new(line, changes)
+    changes
 }
 
 /// Removes what is there of the files, and of what a killed setup left beside them.

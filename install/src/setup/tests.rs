@@ -1,7 +1,7 @@
 //! Setup and uninstall on a machine made of one temporary directory.
 
 use std::fs::{self, Permissions};
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
@@ -164,6 +164,20 @@ fn uninstall_removes_what_a_killed_setup_left() {
     machine.setup().unwrap();
     machine.write("home/.local/share/terok/sandbox/libexec/.terok-hook.terokctl-new", "half");
     machine.write("home/.local/share/terok/sandbox/hooks/terok-supervisor-poststop.json", "");
+    machine.uninstall();
+    assert_eq!(machine.snapshot(), before);
+}
+
+#[test]
+fn uninstall_removes_what_the_git_gate_made_beside_its_program() {
+    let machine = Machine::rootless();
+    let before = machine.snapshot();
+    machine.setup().unwrap();
+    for link in ["hooks/post-receive", "bin/silent"] {
+        let link = machine.places.libexec_dir().join("git-home").join(link);
+        fs::create_dir_all(link.parent().unwrap()).unwrap();
+        symlink("../../terok-git-gate", link).unwrap();
+    }
     machine.uninstall();
     assert_eq!(machine.snapshot(), before);
 }

@@ -18,9 +18,9 @@ use crate::secret_source::{Source, can_ask};
 use crate::vault::{open, refuse_stdin_twice};
 
 #[derive(Debug)]
-struct ImportFailed {
-    file: PathBuf,
-    why: ImportError,
+enum ImportFailed {
+    Key { file: PathBuf, why: ImportError },
+    PublicFile { file: PathBuf, why: io::Error },
 }
 
 pub(super) fn run(directories: &Directories, args: &ImportKeyArgs) -> Result<(), Failure> {
@@ -39,14 +39,14 @@ pub(super) fn run(directories: &Directories, args: &ImportKeyArgs) -> Result<(),
 }
 
 fn read(path: &Path, own: Option<&Source>) -> Result<KeyPair, Failure> {
-    let failed = |why| ImportFailed { file: path.to_owned(), why };
+    let failed = |why| ImportFailed::Key { file: path.to_owned(), why };
     let file = Source::File(path.to_owned()).bytes("private key")?;
     let pair = match (import(&file, None), own) {
         (Err(ImportError::Encrypted), None) if !can_ask() => {
             return Err(failed(ImportError::Encrypted).into());
         }
         (Err(ImportError::Encrypted), own) => {
-            let what = format!("Passphrase of {}", path.display());
+            let what = format!("passphrase of {}", path.display());
             let passphrase = own.unwrap_or(&Source::Operator).line(&what)?;
             import(&file, Some(&passphrase))
         }
@@ -60,27 +60,31 @@ fn read(path: &Path, own: Option<&Source>) -> Result<KeyPair, Failure> {
 }
 
 /// The text of FILE.pub, which older private key formats leave the comment to.
-fn public_file(path: &Path) -> Result<Option<String>, Failure> {
+fn public_file(path: &Path) -> Result<Option<String>, ImportFailed> {
     let mut name = OsString::from(path);
     name.push(".pub");
     match fs::read_to_string(&name) {
         Ok(text) => Ok(Some(text)),
         Err(why) if why.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(why) => Err(format!("read {}: {why}", Path::new(&name).display()).into()),
+        Err(why) => Err(ImportFailed::PublicFile { file: name.into(), why }),
     }
 }
 
 impl fmt::Display for ImportFailed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "import {}: {}", self.file.display(), self.why)?;
-        match self.why {
-            ImportError::Encrypted => {
-                f.write_str("\nhint: name a file that holds it with `--key-passphrase-file`")
+        match self {
+            Self::Key { file, why } => {
+                let file = file.display();
+                write!(f, "import {file}: {why}")?;
+                match why {
+                    ImportError::Encrypted => f.write_str(
+                        "\nhint: name a file that holds it with `--key-passphrase-file`",
+                    ),
+                    ImportError::Mismatch => write!(f, "\nhint: look at {file}.pub"),
+                    _ => Ok(()),
+                }
             }
-            ImportError::Mismatch => {
-                write!(f, "\nhint: look at {}.pub", self.file.display())
-            }
-            _ => Ok(()),
+            Self::PublicFile { file, why } => write!(f, "read {}: {why}", file.display()),
         }
     }
 }

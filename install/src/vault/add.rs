@@ -24,7 +24,10 @@ enum AddError {
     /// No header can carry it (RFC 9110 section 5.5).
     NotAHeaderValue,
     /// The credential is stored, its route is not.
-    RouteAfterwards { provider: ProviderName, why: routes_file::RoutesFileError },
+    RouteAfterwards {
+        provider: ProviderName,
+        why: Box<routes_file::RoutesFileError>,
+    },
 }
 
 pub(super) fn run(directories: &Directories, args: &AddArgs) -> Result<(), Failure> {
@@ -38,8 +41,9 @@ pub(super) fn run(directories: &Directories, args: &AddArgs) -> Result<(), Failu
 
     let was_there = vault.credential(set.as_str(), provider.as_str()).is_ok_and(|c| c.is_some());
     vault.put_credential(set.as_str(), provider.as_str(), &credential)?;
-    let routed = routes_file::update(&routes, provider, &args.route)
-        .map_err(|why| AddError::RouteAfterwards { provider: provider.clone(), why })?;
+    let routed = routes_file::update(&routes, provider, &args.route).map_err(|why| {
+        AddError::RouteAfterwards { provider: provider.clone(), why: Box::new(why) }
+    })?;
 
     let verb = if was_there { "replaced" } else { "stored" };
     let route = if routed { "written to" } else { "as it was in" };
@@ -65,7 +69,7 @@ fn credential(args: &AddArgs, source: &Source) -> Result<Credential, AddError> {
         header_value(&secret)?;
         return Ok(credential);
     }
-    let what = format!("Credential for {}", args.credential.provider);
+    let what = format!("credential for {}", args.credential.provider);
     let line = source.line(&what).map_err(AddError::Read)?;
     // Blanks around it come from copying; a header value has none at its ends.
     let secret = Secret::from(line.expose().trim().to_owned());
@@ -100,9 +104,9 @@ impl fmt::Display for AddError {
                  hint: {\"type\": \"oauth\", \"access_token\": …, \"refresh_token\": …, \
                  \"expires_at\": unix seconds}",
             ),
-            Self::NotAHeaderValue => {
-                f.write_str("read credential: no HTTP header can carry it; expected printable ASCII")
-            }
+            Self::NotAHeaderValue => f.write_str(
+                "read credential: no HTTP header can carry it; expected printable ASCII",
+            ),
             Self::RouteAfterwards { provider, why } => {
                 write!(f, "the credential for {provider} is stored, its route is not: {why}")
             }

@@ -21,8 +21,18 @@ use crate::secret_source::Source;
 enum InitError {
     NoRandomness(String),
     /// The generated passphrase could not be written.
-    Write { path: PathBuf, why: io::Error },
+    Write {
+        path: PathBuf,
+        why: io::Error,
+    },
     GeneratedToStdin,
+}
+
+/// Who has the new passphrase, besides us.
+enum Kept {
+    ByOperator,
+    InFile(PathBuf),
+    Nowhere,
 }
 
 pub(super) fn run(directories: &Directories, args: &InitArgs) -> Result<(), Failure> {
@@ -31,30 +41,9 @@ pub(super) fn run(directories: &Directories, args: &InitArgs) -> Result<(), Fail
         // Sooner than a question for its passphrase.
         return Err(OpenError::Exists { path }.into());
     }
-    let source = Source::of_file(args.passphrase_file.as_deref());
-    let passphrase = match (args.generate, &source) {
-        (false, _) => given_anew(&source)?,
-        (true, Source::Stdin) => return Err(InitError::GeneratedToStdin.into()),
-        (true, _) => generate()?,
-    };
-    if let (true, Source::File(file)) = (args.generate, &source) {
-        let mut line = Secret::from(passphrase.expose().clone().into_bytes());
-        line = Secret::from([line.expose().as_slice(), b"\n"].concat());
-        private_file::create(file, line.expose())
-            .map_err(|why| InitError::Write { path: file.clone(), why })?;
-    }
+    let (passphrase, kept) = new_passphrase(args)?;
     Vault::create(&path, &passphrase)?;
     print(&format!("made vault {}", path.display()))?;
-    match &source {
-        Source::File(file) if args.generate => {
-            print(&format!("its passphrase is in {}", file.display()))?;
-        }
-        _ if args.generate => print(&format!(
-            "its passphrase, shown this once; keep it where you will find it:\n\n    {}\n",
-            passphrase.expose()
-        ))?,
-        _ => {}
-    }
     if !args.no_remember {
         match remember(directories, &passphrase) {
             Ok(line) => print(&line)?,
@@ -62,7 +51,32 @@ pub(super) fn run(directories: &Directories, args: &InitArgs) -> Result<(), Fail
             Err(why) => remark(&format!("note: {why}")),
         }
     }
+    match kept {
+        Kept::ByOperator => {}
+        Kept::InFile(file) => print(&format!("its passphrase is in {}", file.display()))?,
+        Kept::Nowhere => print(&format!(
+            "its passphrase, shown this once; keep it where you will find it:\n\n    {}",
+            passphrase.expose()
+        ))?,
+    }
     Ok(())
+}
+
+/// Asked for, read, or generated; a generated one is safe in its file before there is a vault.
+fn new_passphrase(args: &InitArgs) -> Result<(Secret<String>, Kept), Failure> {
+    let source = Source::of_file(args.passphrase_file.as_deref());
+    match (args.generate, source) {
+        (false, source) => Ok((given_anew(&source)?, Kept::ByOperator)),
+        (true, Source::File(file)) => {
+            let passphrase = generate()?;
+            let line = Secret::from(format!("{}\n", passphrase.expose()));
+            private_file::create(&file, line.expose().as_bytes())
+                .map_err(|why| InitError::Write { path: file.clone(), why })?;
+            Ok((passphrase, Kept::InFile(file)))
+        }
+        (true, Source::Operator) => Ok((generate()?, Kept::Nowhere)),
+        (true, Source::Stdin | Source::Variable(_)) => Err(InitError::GeneratedToStdin.into()),
+    }
 }
 
 /// 128 bits in groups of four digits, so that they can be read out and typed.

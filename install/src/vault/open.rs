@@ -4,7 +4,7 @@
 //! too, else from the operator at the terminal.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::Path;
 
 use terok_shared::layout;
 use terok_shared::secret::Secret;
@@ -16,7 +16,7 @@ use crate::cli::UnlockArgs;
 use crate::directories::Directories;
 use crate::secret_source::{SecretError, Source, ask, can_ask};
 
-const PASSPHRASE: &str = "Vault passphrase";
+const PASSPHRASE: &str = "vault passphrase";
 
 #[derive(Debug)]
 pub(crate) enum VaultError {
@@ -48,7 +48,10 @@ pub(crate) fn open_with(sources: &Sources, unlock: &UnlockArgs) -> Result<Vault,
     let path = &sources.db_path;
     if !path.exists() {
         // Sooner than a question for its passphrase.
-        return Err(VaultError::Open { why: OpenError::Missing { path: path.clone() }, tier: None });
+        return Err(VaultError::Open {
+            why: OpenError::Missing { path: path.clone() },
+            tier: None,
+        });
     }
     let (passphrase, tier) = passphrase(sources, unlock)?;
     Vault::open(path, &passphrase).map_err(|why| VaultError::Open { why, tier })
@@ -132,7 +135,7 @@ impl fmt::Display for VaultError {
     }
 }
 
-fn wrong_passphrase(f: &mut fmt::Formatter<'_>, path: &PathBuf) -> fmt::Result {
+fn wrong_passphrase(f: &mut fmt::Formatter<'_>, path: &Path) -> fmt::Result {
     write!(
         f,
         "open vault {}: wrong passphrase, or the file is damaged\nhint: try again",

@@ -18,10 +18,16 @@ use crate::private_file;
 
 #[derive(Debug)]
 pub(crate) enum RoutesFileError {
-    Io { doing: &'static str, path: PathBuf, why: io::Error },
+    Io {
+        doing: &'static str,
+        path: PathBuf,
+        why: io::Error,
+    },
     Unusable(RoutesError),
     /// Nothing says where this provider is.
-    NoUpstream { provider: ProviderName },
+    NoUpstream {
+        provider: ProviderName,
+    },
 }
 
 type Table = Map<String, Value>;
@@ -187,14 +193,14 @@ mod tests {
 
     #[test]
     fn an_existing_route_changes_only_where_asked() {
-        let old = json!({ "upstream": "https://old.test", "limit": 5, "auth_header": "X-Key" });
+        let old = json!({ "upstream": "https://old.test", "x-note": 5, "auth_header": "X-Key" });
         let same = route(Some(&old), &provider("github"), &RouteArgs::default()).unwrap();
         assert_eq!(Value::Object(same), old);
         let moved = wish(Some("https://new.test"), None, None);
         let moved = route(Some(&old), &provider("github"), &moved).unwrap();
         assert_eq!(
             Value::Object(moved),
-            json!({ "upstream": "https://new.test", "limit": 5, "auth_header": "X-Key" })
+            json!({ "upstream": "https://new.test", "x-note": 5, "auth_header": "X-Key" })
         );
     }
 

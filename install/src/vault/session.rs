@@ -47,12 +47,12 @@ pub(super) fn remember(
     let mut kept = Vec::new();
     let mut failed = Vec::new();
     for directory in directories.session_passphrases() {
-        let backings =
-            session_cache::remember(&directory, &directories.database(), passphrase)?;
+        let backings = session_cache::remember(&directory, &directories.database(), passphrase)?;
         let file = format!("a file in {}", directory.display());
-        for (name, outcome) in
-            [("the kernel keyring".to_owned(), backings.kernel_keyring), (file, backings.session_file)]
-        {
+        for (name, outcome) in [
+            ("the kernel keyring".to_owned(), backings.kernel_keyring),
+            (file, backings.session_file),
+        ] {
             match outcome {
                 Ok(()) if !kept.contains(&name) => kept.push(name),
                 Ok(()) => {}

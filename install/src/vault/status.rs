@@ -5,14 +5,14 @@ use std::collections::BTreeSet;
 
 use serde::Serialize;
 use vault_store::Vault;
+use vault_store::unlock::resolve;
 
 use super::open::{open, sources};
 use super::routes_file;
 use crate::Failure;
 use crate::cli::StatusArgs;
 use crate::directories::Directories;
-use crate::output::{print, print_json, printable};
-use vault_store::unlock::resolve;
+use crate::output::{count, print, print_json, printable};
 
 #[derive(Debug, Serialize)]
 struct Status {
@@ -66,27 +66,27 @@ fn look(directories: &Directories, args: &StatusArgs) -> Result<Status, Failure>
             .map(|vault| (vault, "passphrase file".to_owned()))
             .map_err(|why| why.to_string()),
         // Not `open`: a status asks nobody.
-        None => resolve(&sources(directories, &args.unlock)).map_err(|why| why.to_string()).and_then(
-            |unlocked| {
+        None => resolve(&sources(directories, &args.unlock))
+            .map_err(|why| why.to_string())
+            .and_then(|unlocked| {
                 let vault = Vault::open(&database, &unlocked.passphrase);
                 let tier = unlocked.tier.to_string();
                 vault
                     .map(|vault| (vault, tier))
                     .map_err(|why| format!("{why} (passphrase from: {})", unlocked.tier))
-            },
-        ),
+            }),
     };
     match opened {
         Ok((vault, tier)) => {
             status.unlocked_by = Some(tier);
-            status.counts = Some(count(&vault)?);
+            status.counts = Some(counts(&vault)?);
         }
         Err(why) => status.locked = Some(why),
     }
     Ok(status)
 }
 
-fn count(vault: &Vault) -> Result<Counts, Failure> {
+fn counts(vault: &Vault) -> Result<Counts, Failure> {
     let assignments = vault.ssh_key_assignments()?;
     Ok(Counts {
         credentials: vault.credentials()?.len(),
@@ -112,7 +112,7 @@ fn text(status: &Status) -> String {
         ("routes", format!("{routes} in {}", status.routes_file)),
     ];
     if let Some(counts) = &status.counts {
-        let keys = format!("{} in {} scopes", counts.ssh_keys, counts.ssh_scopes);
+        let keys = format!("{} in {}", counts.ssh_keys, count(counts.ssh_scopes, "scope"));
         lines.extend([
             ("credentials", counts.credentials.to_string()),
             ("ssh keys", keys),

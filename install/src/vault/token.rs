@@ -15,7 +15,7 @@ use crate::Failure;
 use crate::cli::{MintArgs, RevokeArgs, TokenCommand, TokenListArgs};
 use crate::credential_name::{NameError, ProviderName, SSH, SetName};
 use crate::directories::Directories;
-use crate::output::{print, print_json, remark, table};
+use crate::output::{count, print, print_json, remark, table};
 
 #[derive(Debug)]
 enum TokenError {
@@ -123,7 +123,7 @@ fn revoke(directories: &Directories, args: &RevokeArgs) -> Result<(), Failure> {
     for stored in doomed {
         revoked += usize::from(vault.revoke_token(stored.token.expose())?);
     }
-    print(&format!("revoked {revoked} tokens"))?;
+    print(&format!("revoked {}", count(revoked, "token")))?;
     Ok(())
 }
 

@@ -87,6 +87,24 @@ fn every_refusal_names_file_key_and_kind() {
 }
 
 #[test]
+fn an_agent_socket_comes_with_its_token() {
+    let members = r#""agent_socket":true,"ssh_token":"terok-p-1""#;
+    let token = parse(&with(members)).unwrap().agent_token.unwrap();
+    assert!(token.matches("terok-p-1"));
+    for without in [r#""agent_socket":false,"ssh_token":"t""#, r#""ssh_token":"t""#] {
+        assert!(parse(&with(without)).unwrap().agent_token.is_none());
+    }
+    for wrong in [
+        r#""agent_socket":true"#,
+        r#""agent_socket":true,"ssh_token":"""#,
+        r#""agent_socket":"yes","ssh_token":"t""#,
+    ] {
+        let message = parse(&with(wrong)).unwrap_err().to_string();
+        assert!(message.contains("`agent_socket`"), "{message}");
+    }
+}
+
+#[test]
 fn loopback_names_ports_inside_the_container() {
     let loopback = parse(&with(r#""loopback":{"vault":9419,"gate":9418}"#)).unwrap().loopback;
     assert_eq!(loopback, Some(Loopback { vault: Some(9419), gate: Some(9418) }));

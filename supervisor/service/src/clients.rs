@@ -2,7 +2,7 @@
 
 use std::future::{Future, poll_fn};
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -22,7 +22,11 @@ const PAUSE: Duration = Duration::from_millis(50);
 
 /// Inherited listening sockets, of either kind; their clients are alike.
 #[derive(Debug)]
-pub struct Listener(Vec<Socket>);
+pub struct Listener {
+    sockets: Vec<Socket>,
+    /// How long nobody may come before the service ends; the parent starts it again for the next.
+    leave_after: Option<Duration>,
+}
 
 #[derive(Debug)]
 enum Socket {
@@ -32,7 +36,12 @@ enum Socket {
 
 impl Listener {
     pub fn new(sockets: impl IntoIterator<Item = OwnedFd>) -> io::Result<Self> {
-        sockets.into_iter().map(Socket::from_fd).collect::<io::Result<_>>().map(Self)
+        let sockets = sockets.into_iter().map(Socket::from_fd).collect::<io::Result<_>>()?;
+        Ok(Self { sockets, leave_after: None })
+    }
+
+    pub(crate) fn leaving_after(self, leave_after: Option<Duration>) -> Self {
+        Self { leave_after, ..self }
     }
 }
 
@@ -78,12 +87,14 @@ pub fn block_on<T>(service: impl Future<Output = T>) -> io::Result<T> {
 }
 
 /// Accepts until SIGTERM, at most `limit` clients at a time (more wait in the kernel's queue),
-/// then gives the ones in flight a moment to finish.
+/// then gives the ones in flight a moment to finish. Also ends when nobody came for as long as the
+/// listener allows.
 pub async fn serve<H, F>(listener: Listener, limit: usize, handle: H) -> io::Result<()>
 where
     H: Fn(Connection, Drain) -> F,
     F: Future<Output = ()> + 'static,
 {
+    let leave_after = listener.leave_after;
     let mut listeners = Accepting::all(listener)?;
     let mut stop = signal(SignalKind::terminate())?;
     let places = Arc::new(Semaphore::new(limit));
@@ -99,6 +110,8 @@ where
                 };
                 let connection = tokio::select! {
                     accepted = accept(&mut listeners) => accepted,
+                    Some(_) = clients.join_next() => continue,
+                    () = patience(leave_after), if clients.is_empty() => break,
                     _ = stop.recv() => break,
                 };
                 match connection {
@@ -117,7 +130,6 @@ where
                         tokio::time::sleep(PAUSE).await;
                     }
                 }
-                while clients.try_join_next().is_some() {}
             }
             drop(listeners);
             drain.send_replace(true);
@@ -127,6 +139,13 @@ where
         })
         .await;
     Ok(())
+}
+
+async fn patience(limit: Option<Duration>) {
+    match limit {
+        Some(limit) => tokio::time::sleep(limit).await,
+        None => std::future::pending().await,
+    }
 }
 
 fn is_exhaustion(why: &io::Error) -> bool {
@@ -146,7 +165,7 @@ impl Accepting {
                 Socket::Tcp(tcp) => Self::Tcp(TcpListener::from_std(tcp)?),
             })
         };
-        listener.0.into_iter().map(accepting).collect()
+        listener.sockets.into_iter().map(accepting).collect()
     }
 
     fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<Connection>> {
@@ -170,6 +189,16 @@ async fn accept(listeners: &mut [Accepting]) -> io::Result<Connection> {
         accepted.find(Poll::is_ready).unwrap_or(Poll::Pending)
     })
     .await
+}
+
+/// For what only the kernel knows about the other end.
+impl AsFd for Connection {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Self::Unix(stream) => stream.as_fd(),
+            Self::Tcp(stream) => stream.as_fd(),
+        }
+    }
 }
 
 impl AsyncRead for Connection {

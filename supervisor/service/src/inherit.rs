@@ -3,9 +3,10 @@
 use std::fs::File;
 use std::io;
 use std::os::fd::{OwnedFd, RawFd};
+use std::time::Duration;
 
 use terok_shared::handover::{
-    AGENT_LISTENER_FD, AUDIT_FD, LINE_FD, LISTENER_FD, LOOPBACK_LISTENER_FD, READY_FD,
+    AGENT_LISTENER_FD, AUDIT_FD, CONTAINER_PIDS_FD, LINE_FD, LISTENER_FD, LOOPBACK_LISTENER_FD, READY_FD,
     SIGNER_LINE_FD,
 };
 use terok_shared::sys::descriptors;
@@ -16,9 +17,11 @@ use crate::clients::Listener;
 #[derive(Debug)]
 pub struct Inherited {
     pub(crate) ready: Option<OwnedFd>,
+    pub(crate) leave_after: Option<Duration>,
     listener: Option<OwnedFd>,
     loopback: Option<OwnedFd>,
     pub agent_listener: Option<OwnedFd>,
+    pub container_pids: Option<OwnedFd>,
     pub line: Option<OwnedFd>,
     pub signer_line: Option<OwnedFd>,
     pub audit: Option<File>,
@@ -28,9 +31,11 @@ impl Inherited {
     pub(crate) fn take() -> io::Result<Self> {
         Ok(Self {
             ready: optional(READY_FD)?,
+            leave_after: None,
             listener: optional(LISTENER_FD)?,
             loopback: optional(LOOPBACK_LISTENER_FD)?,
             agent_listener: optional(AGENT_LISTENER_FD)?,
+            container_pids: optional(CONTAINER_PIDS_FD)?,
             line: optional(LINE_FD)?,
             signer_line: optional(SIGNER_LINE_FD)?,
             audit: optional(AUDIT_FD)?.map(File::from),
@@ -41,7 +46,8 @@ impl Inherited {
     /// container's network namespace.
     pub fn listener(&mut self) -> io::Result<Listener> {
         let first = self.listener.take().ok_or_else(|| missing("listening socket", LISTENER_FD))?;
-        Listener::new(std::iter::once(first).chain(self.loopback.take()))
+        let sockets = std::iter::once(first).chain(self.loopback.take());
+        Ok(Listener::new(sockets)?.leaving_after(self.leave_after))
     }
 
     /// The line to or from the keeper, for a service that cannot do without.

@@ -4,6 +4,7 @@ use std::error::Error;
 use std::fmt;
 use std::io::{self, Read};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use nix::sys::stat::{Mode, umask};
 use serde::de::DeserializeOwned;
@@ -67,6 +68,7 @@ fn live<L: Life>() -> Result<(), Ended> {
     harden()?;
     let Slice { common, service } = load::<L::Slice>().map_err(Ended::BadSlice)?;
     settle(&common)?;
+    inherited.leave_after = common.leave_after.map(Duration::from_secs);
     let life = L::open(service, &common, inherited)?;
     confine(&life.lane())?;
     if let Some(ready) = ready {

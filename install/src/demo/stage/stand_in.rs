@@ -85,8 +85,8 @@ impl<'a> StandIn<'a> {
     /// What `prepare` wrote for the container: `NAME=value` lines.
     fn containers_environment(&self) -> Result<BTreeMap<String, String>, DemoError> {
         let path = self.place.path("state/sidecar").join(format!("{NAME}.env"));
-        let text = fs::read_to_string(&path)
-            .map_err(DemoError::io(format!("read {}", path.display())))?;
+        let text =
+            fs::read_to_string(&path).map_err(DemoError::io(format!("read {}", path.display())))?;
         let pairs = text.lines().filter_map(|line| line.split_once('='));
         Ok(pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
     }

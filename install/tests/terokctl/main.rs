@@ -1,0 +1,11 @@
+//! The real terokctl, in a directory of its own for each test.
+
+#![allow(clippy::unwrap_used, reason = "helpers of tests are outside the functions clippy exempts")]
+
+mod cleanup;
+mod launch;
+mod machine;
+mod prompt;
+mod run;
+mod ssh;
+mod vault;

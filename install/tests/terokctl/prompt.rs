@@ -1,0 +1,71 @@
+//! Prompts, on a terminal that script(1) provides: what is typed must not show.
+
+use std::process::Stdio;
+use std::thread::sleep;
+use std::time::Duration;
+
+use crate::machine::{Machine, Said};
+
+/// Runs terokctl on a terminal and types the lines, each when it had time to ask.
+fn typed(machine: &Machine, words: &str, lines: &[&str]) -> Option<Said> {
+    let line = format!("{} {words}", env!("CARGO_BIN_EXE_terokctl"));
+    let child = machine
+        .command("script")
+        .args(["--quiet", "--return", "--command", &line, "/dev/null"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn();
+    let Ok(mut child) = child else {
+        println!("skipped: there is no script(1) to provide a terminal");
+        return None;
+    };
+    let mut keyboard = child.stdin.take().unwrap();
+    for line in lines {
+        // Typed before the prompt it would be echoed by the terminal itself.
+        sleep(Duration::from_millis(1500));
+        std::io::Write::write_all(&mut keyboard, format!("{line}\n").as_bytes()).unwrap();
+    }
+    let said = child.wait_with_output().unwrap().into();
+    drop(keyboard);
+    Some(said)
+}
+
+#[test]
+fn a_new_passphrase_is_asked_for_twice_and_not_echoed() {
+    let machine = Machine::bare();
+    let Some(said) = typed(&machine, "vault init", &["tr0ub4dor", "tr0ub4dor"]) else { return };
+    assert_eq!(said.status, 0, "{said:?}");
+    assert!(said.out.contains("Vault passphrase: ") && said.out.contains("again: "), "{said:?}");
+    assert!(!said.everything().contains("tr0ub4dor"), "{said:?}");
+    machine.ok(&["vault", "list"]);
+}
+
+#[test]
+fn two_different_passphrases_make_no_vault() {
+    let machine = Machine::bare();
+    let Some(said) = typed(&machine, "vault init", &["tr0ub4dor", "troubador"]) else { return };
+    assert_ne!(said.status, 0);
+    assert!(said.out.contains("the two differ"), "{said:?}");
+    assert!(!machine.path("vault/credentials.db").exists());
+}
+
+#[test]
+fn a_locked_vault_asks_at_the_terminal() {
+    let machine = Machine::new();
+    machine.ok(&["vault", "lock"]);
+    let Some(said) = typed(&machine, "vault list", &[crate::machine::PASSPHRASE]) else { return };
+    assert_eq!(said.status, 0, "{said:?}");
+    assert!(!said.everything().contains(crate::machine::PASSPHRASE), "{said:?}");
+}
+
+#[test]
+fn a_credential_is_asked_for_without_echo() {
+    let machine = Machine::new();
+    let Some(said) = typed(&machine, "vault add github", &["ghp_typed"]) else { return };
+    assert_eq!(said.status, 0, "{said:?}");
+    assert!(said.out.contains("Credential for github: "), "{said:?}");
+    assert!(!said.everything().contains("ghp_typed"), "{said:?}");
+    let stored = machine.vault().credential("default", "github").unwrap().unwrap();
+    assert_eq!(stored.secret().unwrap().expose(), "ghp_typed");
+}
