@@ -3,7 +3,7 @@
 CARGO ?= cargo
 RUNTIMES ?= crun runc
 
-.PHONY: demo test build prerequisites test-programs test-podman lint bench-lifecycle clean
+.PHONY: bench-signer demo test build prerequisites test-programs test-podman test-runtimes lint bench-lifecycle clean
 
 # The main job on an embedded default, in a temporary directory.
 demo: prerequisites
@@ -14,6 +14,7 @@ demo: prerequisites
 
 # Everything, on real podman with both runtimes where the machine allows it.
 test: prerequisites build test-programs test-podman
+	tests/runtimes/suite
 
 prerequisites:
 	tests/podman/prerequisites.sh
@@ -24,7 +25,7 @@ build:
 # Units and whole programs; nextest where it is installed.
 test-programs: build
 	@if $(CARGO) nextest --version >/dev/null 2>&1; then \
-	    $(CARGO) nextest run --workspace --locked -E 'not binary(podman)'; \
+	    $(CARGO) nextest run --workspace --locked -E 'not (binary(podman) + binary(runtimes))'; \
 	else \
 	    $(CARGO) test --workspace --locked; \
 	fi
@@ -32,6 +33,20 @@ test-programs: build
 # Real rootless containers. TEROK_TEST_REQUIRE_PODMAN=1 makes a skip a failure.
 test-podman: build
 	@for runtime in $(RUNTIMES); do tests/podman/suite $$runtime || exit 1; done
+
+# Every other way to a container, none of it skipped: installs Debian's containerd and Docker too,
+# without starting their services. `make test` runs what is there without them.
+test-runtimes: prerequisites build
+	tests/runtimes/prerequisites.sh
+	TEROK_TEST_REQUIRE_RUNTIMES=1 tests/runtimes/suite
+
+# The signer beside OpenSSH's ssh-agent; writes a table.
+bench-signer:
+	$(CARGO) build --release --locked --package terok-supervisor --package vault-keeper \
+	    --package terok-ssh-signer --package terok-token-broker --package terok-hook \
+	    --package terok-git-gate --package terok-install
+	TEROK_TEST_PROGRAMS=$(CURDIR)/target/release \
+	    $(CARGO) bench --locked --package terok-tests --bench signer
 
 lint:
 	$(CARGO) fmt --all --check

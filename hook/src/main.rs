@@ -12,6 +12,8 @@ mod plan;
 
 mod start;
 
+mod neighbour;
+
 mod stop;
 
 use std::process::ExitCode;
@@ -32,6 +34,10 @@ fn main() -> ExitCode {
     // Before anything is read: none of the runtime's descriptors, signals or modes.
     let clean = descriptors::close_from(3).and_then(|()| signals::reset());
     umask(Mode::from_bits_truncate(0o077));
+    if std::env::args_os().nth(1).is_some_and(|word| word == "--version") {
+        println!(concat!("terok-hook ", env!("CARGO_PKG_VERSION")));
+        return Exit::Clean.into();
+    }
     let invocation = match Invocation::parse(std::env::args_os().skip(1)) {
         Ok(invocation) => invocation,
         Err(why) => {

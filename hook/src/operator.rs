@@ -31,6 +31,13 @@ pub fn owns(directory: &Path) -> bool {
         .is_ok_and(|facts| facts.is_dir() && facts.uid() == geteuid().as_raw())
 }
 
+/// `<state root>/libexec` is where `terokctl setup` puts our programs.
+pub fn installed_below() -> Option<PathBuf> {
+    let program = std::env::current_exe().ok()?;
+    let directory = program.parent()?;
+    (directory.file_name()? == "libexec").then(|| directory.parent().map(Path::to_owned))?
+}
+
 fn host_uid() -> u32 {
     let uid = geteuid().as_raw();
     let map = std::fs::read_to_string("/proc/self/uid_map").unwrap_or_default();

@@ -6,9 +6,10 @@
 
 use std::ffi::OsString;
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use terok_hook::admin_root::{AdminRoot, RootError};
+use terok_hook::operator;
 
 /// runtime-spec, config.md, "POSIX-platform Hooks".
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,19 +56,12 @@ impl Invocation {
             }
         }
         let stage = stage.ok_or(UsageError::NoStage)?;
-        Ok(Self { stage, state_root: state_root.or_else(installed_below), only_below })
+        Ok(Self { stage, state_root: state_root.or_else(operator::installed_below), only_below })
     }
 }
 
 fn directory(value: Option<OsString>, option: &'static str) -> Result<PathBuf, UsageError> {
     value.map(PathBuf::from).ok_or(UsageError::NoValue(option))
-}
-
-/// `<state root>/libexec/terok-hook` is where `terokctl setup` puts this program.
-fn installed_below() -> Option<PathBuf> {
-    let program = std::env::current_exe().ok()?;
-    let directory = program.parent()?;
-    (directory.file_name()? == "libexec").then(|| directory.parent().map(Path::to_owned))?
 }
 
 impl fmt::Display for Stage {
@@ -98,6 +92,8 @@ impl std::error::Error for UsageError {}
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
 
     fn parse(arguments: &[&str]) -> Result<Invocation, UsageError> {

@@ -23,6 +23,7 @@ use terok_shared::sidecar::{self, OpenError, Sidecar, SidecarError};
 use terok_shared::sys::{descriptors, detach};
 use terok_shared::{pid_file, readiness};
 
+use crate::neighbour::{self, Neighbour};
 use crate::plan::Start;
 
 const SUPERVISOR: &str = "terok-supervisor";
@@ -43,6 +44,8 @@ pub(crate) struct Outcome {
 #[derive(Debug)]
 pub(crate) enum OutcomeKind {
     AlreadyRunning(i32),
+    /// Another container of the same pod has the sidecar's one supervisor.
+    Neighbour(Neighbour),
     Bound {
         pid: i32,
         endpoints: Vec<String>,
@@ -77,7 +80,12 @@ impl Outcome {
     /// Only a sidecar that says `required` turns trouble into a refusal.
     pub(crate) fn exit(&self) -> Exit {
         let whole = self.problems.is_empty()
-            && matches!(self.kind, OutcomeKind::AlreadyRunning(_) | OutcomeKind::Bound { .. });
+            && matches!(
+                self.kind,
+                OutcomeKind::AlreadyRunning(_)
+                    | OutcomeKind::Neighbour(_)
+                    | OutcomeKind::Bound { .. }
+            );
         refuse_if(self.required && !whole)
     }
 }
@@ -120,6 +128,9 @@ fn start_once(
     make_directory(&root.logs())?;
     if let Some(living) = pid_file::living(&root.pid_file(&plan.id), &plan.id) {
         return Ok((OutcomeKind::AlreadyRunning(living.supervisor.pid()), vec![]));
+    }
+    if let Some(neighbour) = neighbour::find(plan, root) {
+        return Ok((OutcomeKind::Neighbour(neighbour), vec![]));
     }
     let log = root.container_log(&plan.id);
     let (mut child, readiness) = spawn(plan, &log)?;
@@ -231,6 +242,11 @@ impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.kind {
             OutcomeKind::AlreadyRunning(pid) => write!(f, "supervisor {pid} is already running"),
+            OutcomeKind::Neighbour(Neighbour { supervisor, container }) => write!(
+                f,
+                "supervisor {supervisor} of container {} serves this sidecar already, until that container ends",
+                container.short()
+            ),
             OutcomeKind::Bound { pid, endpoints, took } => write!(
                 f,
                 "supervisor {pid} listening after {} ms on {}",

@@ -5,22 +5,30 @@
 
 mod hooks;
 mod launch;
+pub(crate) mod observe;
 mod ssh;
 mod vault;
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{ArgAction, Args, Parser, Subcommand};
 use vault_store::scope::ScopeName;
 
+use crate::output::Verbosity;
+
 pub(crate) use hooks::{HooksCommand, InjectArgs};
-pub(crate) use launch::{CleanupArgs, LaunchArgs, Mode, OciRuntime, PrepareArgs, RunArgs};
+pub(crate) use launch::{
+    Activation, CleanupArgs, LaunchArgs, Mode, OciRuntime, PrepareArgs, RunArgs,
+};
 pub(crate) use ssh::{
-    GenerateKeyArgs, ImportKeyArgs, KeyType, ListKeysArgs, OwnerArgs, PublicKeyArgs, SshCommand,
+    AssignKeyArgs, DefaultKeyArgs, ExportKeyArgs, GenerateKeyArgs, ImportKeyArgs, KeyRulesArgs,
+    KeyType, ListKeysArgs, OwnerArgs, PublicKeyArgs, RemoveKeyArgs, SshCommand,
 };
 pub(crate) use vault::{
-    AddArgs, CredentialArgs, CredentialType, InitArgs, ListArgs, MintArgs, PassphraseArgs,
-    RemoveArgs, RevokeArgs, RouteArgs, StatusArgs, TokenCommand, TokenListArgs, VaultCommand,
+    AddArgs, BackupArgs, ChangePassphraseArgs, CheckArgs, CredentialArgs, CredentialType,
+    ImportArgs, ImportFormat, InitArgs, ListArgs, MintArgs, PassphraseArgs, PassphraseCommand,
+    RemoveArgs, RevokeArgs, RouteArgs, SealPassphraseArgs, StatusArgs, TokenCommand, TokenListArgs,
+    VaultCommand,
 };
 
 const EXAMPLES: &str = "\
@@ -30,6 +38,8 @@ Examples:
   terokctl vault add github < token.txt       store a credential
   terokctl ssh generate --scope web           a key that never leaves the vault
   terokctl run web --provider github --ssh -- --rm -it IMAGE
+  terokctl status                             what runs, and how it is
+  terokctl doctor                             what is wrong, and what to do
   terokctl cleanup web                        revoke what `run` minted
 
 Exit status: 0 done, 1 failed, 2 wrong usage.
@@ -39,8 +49,24 @@ Directories: TEROK_SANDBOX_STATE_DIR, TEROK_SANDBOX_RUNTIME_DIR, TEROK_VAULT_DIR
 #[derive(Debug, Parser)]
 #[command(name = "terokctl", version, after_help = EXAMPLES)]
 pub(crate) struct Cli {
+    /// Say more about what is done; twice for everything.
+    #[arg(short, long, global = true, action = ArgAction::Count, conflicts_with = "quiet")]
+    pub(crate) verbose: u8,
+    /// Say nothing but results and errors.
+    #[arg(short, long, global = true)]
+    pub(crate) quiet: bool,
     #[command(subcommand)]
     pub(crate) command: Command,
+}
+
+impl Cli {
+    pub(crate) fn verbosity(&self) -> Verbosity {
+        match (self.quiet, self.verbose) {
+            (true, _) => Verbosity::Quiet,
+            (false, 0) => Verbosity::Normal,
+            (false, _) => Verbosity::Verbose,
+        }
+    }
 }
 
 #[derive(Debug, Subcommand)]
@@ -67,6 +93,22 @@ pub(crate) enum Command {
     Hooks(HooksCommand),
     /// Play the main job through in a temporary directory.
     Demo,
+    /// Containers and their services.
+    Status(observe::StatusArgs),
+    /// What happened to a container: the hook's diary and its log, merged.
+    Logs(observe::LogsArgs),
+    /// Who used which credential, how often, and what was refused.
+    Audit(observe::AuditArgs),
+    /// Look for what is wrong or left over, and say what to do.
+    Doctor(observe::DoctorArgs),
+    /// Bring the supervisor of a running container back.
+    Respawn(observe::RespawnArgs),
+    /// Versions of the programs and of the formats they share with others.
+    Version(observe::VersionArgs),
+    /// Print completions for a shell.
+    Completions(observe::CompletionsArgs),
+    /// Write man pages into a directory.
+    Man(observe::ManArgs),
 }
 
 #[derive(Debug, Args)]
@@ -102,6 +144,9 @@ pub(crate) struct UnlockArgs {
         hide_env_values = true
     )]
     pub(crate) passphrase_command: Option<String>,
+    /// Ask the desktop's keyring too; a locked one is left locked.
+    #[arg(long, env = "TEROK_VAULT_USE_KEYRING")]
+    pub(crate) use_keyring: bool,
 }
 
 /// `%name` scopes hold the sandbox's own keys; no command here touches them.

@@ -5,6 +5,8 @@ mod cli;
 mod demo;
 mod hooks;
 mod launch;
+mod manual;
+mod observe;
 mod setup;
 mod ssh;
 mod vault;
@@ -20,29 +22,53 @@ use std::io;
 use std::process::ExitCode;
 
 use clap::Parser;
+use log::LevelFilter;
 use terok_shared::logging;
 
 use crate::cli::{Cli, Command};
 use crate::directories::Directories;
-use crate::output::{print, remark};
+use crate::output::{Verbosity, complain, print};
 
 /// Why a command failed. Nobody branches on it here any more: it is told.
 type Failure = Box<dyn std::error::Error>;
 
 fn main() -> ExitCode {
-    logging::start("terokctl");
-    match run(Cli::parse().command) {
+    let cli = Cli::parse();
+    let verbosity = speak(&cli);
+    match run(cli.command, verbosity) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            if !is_broken_pipe(&failure) {
-                remark(&format!("error: {failure}"));
+            // A report that something is broken has been given; its reader may have had enough.
+            if !is_broken_pipe(&failure) && !failure.is::<observe::Broken>() {
+                complain(&format!("error: {failure}"));
             }
             ExitCode::FAILURE
         }
     }
 }
 
-fn run(command: Command) -> Result<(), Failure> {
+/// Starts logging as loud as the command line wants, or, when it says nothing, the environment.
+fn speak(cli: &Cli) -> Verbosity {
+    let verbosity = cli.verbosity();
+    match (verbosity, cli.verbose) {
+        (Verbosity::Normal, _) => logging::start("terokctl"),
+        (Verbosity::Quiet, _) => logging::start_at("terokctl", LevelFilter::Error),
+        (Verbosity::Verbose, 1) => logging::start_at("terokctl", LevelFilter::Debug),
+        (Verbosity::Verbose, _) => logging::start_at("terokctl", LevelFilter::Trace),
+    }
+    if verbosity == Verbosity::Quiet {
+        output::be_quiet();
+    }
+    verbosity
+}
+
+fn run(command: Command, verbosity: Verbosity) -> Result<(), Failure> {
+    match command {
+        // These work for somebody without a home, too.
+        Command::Completions(args) => return manual::completions(&args),
+        Command::Man(args) => return manual::man(&args),
+        _ => {}
+    }
     let directories = Directories::of_this_process()?;
     match command {
         Command::Setup(args) => {
@@ -65,6 +91,17 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Cleanup(args) => launch::cleanup(&directories, &args)?,
         Command::Hooks(command) => hooks::run(&directories, command)?,
         Command::Demo => demo::run()?,
+        Command::Status(args) => observe::status(&directories, &args)?,
+        Command::Logs(args) => observe::logs(&directories, &args)?,
+        Command::Audit(args) => observe::audit(&directories, &args)?,
+        Command::Doctor(args) => {
+            observe::doctor(&directories, &setup_places(&directories)?, &args, verbosity)?;
+        }
+        Command::Respawn(args) => observe::respawn(&directories, &args)?,
+        Command::Version(args) => {
+            observe::version(&directories, &args, verbosity == Verbosity::Verbose)?;
+        }
+        Command::Completions(_) | Command::Man(_) => unreachable!("done above"),
     }
     Ok(())
 }

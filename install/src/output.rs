@@ -1,6 +1,7 @@
 //! What terokctl prints: results on standard output, remarks on standard error.
 
 use std::io::{self, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde::Serialize;
 
@@ -20,8 +21,32 @@ pub(crate) fn print_json(value: &impl Serialize) -> io::Result<()> {
     print(&serde_json::to_string_pretty(value).expect("results have text keys"))
 }
 
+/// How much is said beside results and errors.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Verbosity {
+    /// Nothing.
+    Quiet,
+    #[default]
+    Normal,
+    Verbose,
+}
+
+static QUIET: AtomicBool = AtomicBool::new(false);
+
+/// From now on no remarks are made; errors still are.
+pub(crate) fn be_quiet() {
+    QUIET.store(true, Ordering::Relaxed);
+}
+
 /// Says something that is not the result, and so is not in the way of a pipe.
 pub(crate) fn remark(text: &str) {
+    if !QUIET.load(Ordering::Relaxed) {
+        complain(text);
+    }
+}
+
+/// Says what went wrong.
+pub(crate) fn complain(text: &str) {
     // Nobody listening is nobody to tell.
     let _ = writeln!(io::stderr(), "{text}");
 }

@@ -1,8 +1,12 @@
 //! `terokctl ssh …`: keys that containers sign with through the vault.
 //!
-//! In: words of the operator, or a private key file. Out: public facts, nothing else.
+//! In: words of the operator, or a private key file. Out: public facts, and by `export` alone a key
+//! file under a passphrase.
 
+mod assign;
+mod export;
 mod import;
+mod rules;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -23,6 +27,7 @@ use crate::vault::open;
 enum SshError {
     NoSuchKey { fingerprint: String },
     NoKeys { scope: ScopeName },
+    NotAssigned { fingerprint: String, scope: ScopeName },
 }
 
 /// A key and where it is used.
@@ -35,6 +40,8 @@ struct Listed {
     scopes: Vec<String>,
     /// Those of the scopes that offer it first.
     default_in: Vec<String>,
+    /// How many rules limit it; without any it may be used for everything.
+    rules: usize,
 }
 
 pub(crate) fn run(directories: &Directories, command: SshCommand) -> Result<(), Failure> {
@@ -43,6 +50,11 @@ pub(crate) fn run(directories: &Directories, command: SshCommand) -> Result<(), 
         SshCommand::Import(args) => import::run(directories, &args),
         SshCommand::List(args) => list(directories, &args),
         SshCommand::Pub(args) => public(directories, &args),
+        SshCommand::Assign(args) => assign::assign(directories, &args),
+        SshCommand::Default(args) => assign::default(directories, &args),
+        SshCommand::Remove(args) => assign::remove(directories, &args),
+        SshCommand::Export(args) => export::run(directories, &args),
+        SshCommand::Rules(args) => rules::run(directories, &args),
     }
 }
 
@@ -78,9 +90,13 @@ fn store(vault: &mut Vault, owner: &OwnerArgs, pair: &KeyPair) -> Result<(), Ssh
 }
 
 fn list(directories: &Directories, args: &ListKeysArgs) -> Result<(), Failure> {
-    let assignments = open(directories, &args.unlock)?.ssh_key_assignments()?;
+    let vault = open(directories, &args.unlock)?;
+    let assignments = vault.ssh_key_assignments()?;
     let wanted = |one: &Assignment| args.scope.as_ref().is_none_or(|s| s.as_str() == one.scope);
-    let listed = by_key(assignments.into_iter().filter(wanted));
+    let mut listed = by_key(assignments.into_iter().filter(wanted));
+    for one in &mut listed {
+        one.rules = vault.ssh_key_rules(&one.fingerprint)?.iter().count();
+    }
     if args.json {
         print_json(&listed)?;
     } else if listed.is_empty() {
@@ -92,11 +108,13 @@ fn list(directories: &Directories, args: &ListKeysArgs) -> Result<(), Failure> {
                 one.kind.to_owned(),
                 one.scopes.join(","),
                 one.default_in.join(","),
+                one.rules.to_string(),
                 one.comment.clone(),
             ]
         };
         let rows: Vec<Vec<String>> = listed.iter().map(row).collect();
-        print(&table(&["FINGERPRINT", "TYPE", "SCOPES", "DEFAULT IN", "COMMENT"], &rows))?;
+        let headings = ["FINGERPRINT", "TYPE", "SCOPES", "DEFAULT IN", "RULES", "COMMENT"];
+        print(&table(&headings, &rows))?;
     }
     Ok(())
 }
@@ -111,6 +129,7 @@ fn by_key(assignments: impl Iterator<Item = Assignment>) -> Vec<Listed> {
             comment: key.comment,
             scopes: vec![],
             default_in: vec![],
+            rules: 0,
         });
         if is_default {
             listed.default_in.push(scope.clone());
@@ -123,10 +142,7 @@ fn by_key(assignments: impl Iterator<Item = Assignment>) -> Vec<Listed> {
 fn public(directories: &Directories, args: &PublicKeyArgs) -> Result<(), Failure> {
     let vault = open(directories, &args.unlock)?;
     let keys = match (&args.fingerprint, &args.scope) {
-        (Some(fingerprint), _) => {
-            let found = vault.find_ssh_key(fingerprint)?;
-            vec![found.ok_or_else(|| SshError::NoSuchKey { fingerprint: fingerprint.clone() })?]
-        }
+        (Some(fingerprint), _) => vec![find(&vault, fingerprint)?],
         (None, Some(scope)) => match vault.ssh_keys(scope.as_str())? {
             none if none.is_empty() => return Err(SshError::NoKeys { scope: scope.clone() }.into()),
             keys => keys,
@@ -138,6 +154,12 @@ fn public(directories: &Directories, args: &PublicKeyArgs) -> Result<(), Failure
     Ok(())
 }
 
+/// The key an operator means.
+fn find(vault: &Vault, fingerprint: &str) -> Result<PublicKey, Failure> {
+    let found = vault.find_ssh_key(fingerprint)?;
+    Ok(found.ok_or_else(|| SshError::NoSuchKey { fingerprint: fingerprint.to_owned() })?)
+}
+
 impl fmt::Display for SshError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -145,6 +167,11 @@ impl fmt::Display for SshError {
                 f,
                 "find key {fingerprint:?}: there is none\n\
                  hint: `terokctl ssh list` shows the fingerprints"
+            ),
+            Self::NotAssigned { fingerprint, scope } => write!(
+                f,
+                "scope {scope} does not have key {fingerprint}\n\
+                 hint: `terokctl ssh list` shows who has which"
             ),
             Self::NoKeys { scope } => write!(
                 f,

@@ -2,9 +2,13 @@
 //! for them. A file per verb; `open` and `routes_file` serve several.
 
 mod add;
+mod backup;
+mod check;
+mod import;
 mod init;
 mod list;
 mod open;
+mod passphrase;
 mod remove;
 mod routes_file;
 mod session;
@@ -24,9 +28,13 @@ pub(crate) fn run(directories: &Directories, command: VaultCommand) -> Result<()
         VaultCommand::Unlock(args) => session::unlock(directories, &args),
         VaultCommand::Lock => session::lock(directories),
         VaultCommand::Status(args) => status::run(directories, &args),
+        VaultCommand::Passphrase(command) => passphrase::run(directories, command),
         VaultCommand::Add(args) => add::run(directories, &args),
+        VaultCommand::Import(args) => import::run(directories, &args),
         VaultCommand::List(args) => list::run(directories, &args),
         VaultCommand::Remove(args) => remove::run(directories, &args),
         VaultCommand::Token(command) => token::run(directories, command),
+        VaultCommand::Check(args) => check::run(directories, &args),
+        VaultCommand::Backup(args) => backup::run(directories, &args),
     }
 }

@@ -84,4 +84,7 @@ pub struct GateSlice {
     /// The one repository the token opens: `<project_id>.git`.
     pub project_id: String,
     pub token: String,
+    /// What may be pushed, unread: a malformed policy costs pushes, not the container.
+    #[serde(default)]
+    pub policy: Option<serde_json::Value>,
 }

@@ -37,6 +37,13 @@ impl StateRoot {
         self.logs().join(format!("{id}.log"))
     }
 
+    /// The container whose log this is, by the file's name; `None` for the diary and for what was
+    /// set aside.
+    pub fn container_of_log(path: &Path) -> Option<ContainerId> {
+        let name = path.file_name()?.to_str()?.strip_suffix(".log")?;
+        (name != "hook").then(|| ContainerId::parse(name).ok())?
+    }
+
     pub fn pids(&self) -> PathBuf {
         self.0.join("pids")
     }
@@ -47,6 +54,13 @@ impl StateRoot {
 
     pub fn status_file(&self, id: &ContainerId) -> PathBuf {
         self.pids().join(format!("supervisor-{id}.status"))
+    }
+
+    /// The container whose pid or status file this is, by the file's name.
+    pub fn container_of_record(path: &Path) -> Option<ContainerId> {
+        let name = path.file_name()?.to_str()?.strip_prefix("supervisor-")?;
+        let id = name.strip_suffix(".pid").or_else(|| name.strip_suffix(".status"))?;
+        ContainerId::parse(id).ok()
     }
 
     pub fn mirrors(&self) -> PathBuf {
@@ -63,9 +77,22 @@ impl StateRoot {
     }
 }
 
+/// Where a log's older part is: set aside when the log has grown too large, replacing the one
+/// before it.
+pub fn set_aside(log: &Path) -> PathBuf {
+    let mut name = log.as_os_str().to_owned();
+    name.push(".1");
+    name.into()
+}
+
+/// The directory of all containers' sockets.
+pub fn socket_directories(runtime_dir: &Path) -> PathBuf {
+    runtime_dir.join("run")
+}
+
 /// The directory of one container's sockets, mounted into it at [`MOUNT_POINT`].
 pub fn socket_directory(runtime_dir: &Path, name: &ContainerName) -> PathBuf {
-    runtime_dir.join("run").join(name.as_str())
+    socket_directories(runtime_dir).join(name.as_str())
 }
 
 /// Where a container sees its socket directory.
@@ -115,6 +142,20 @@ mod tests {
         assert_eq!(root.pid_file(&id), Path::new("/s/pids/supervisor-abc.pid"));
         assert_eq!(root.container_log(&id), Path::new("/s/logs/abc.log"));
         assert_eq!(root.diary(), Path::new("/s/logs/hook.log"));
+        assert_eq!(set_aside(&root.diary()), Path::new("/s/logs/hook.log.1"));
+    }
+
+    #[test]
+    fn files_tell_whose_they_are() {
+        let (root, id) = (StateRoot::new("/s"), ContainerId::parse("abc").unwrap());
+        for record in [root.pid_file(&id), root.status_file(&id)] {
+            assert_eq!(StateRoot::container_of_record(&record), Some(id.clone()));
+        }
+        let log = root.container_log(&id);
+        assert_eq!(StateRoot::container_of_log(&log), Some(id));
+        for other in [root.diary(), set_aside(&log), root.sidecars()] {
+            assert_eq!(StateRoot::container_of_log(&other), None, "{other:?}");
+        }
     }
 
     #[test]

@@ -53,6 +53,11 @@ pub fn living(path: &Path, id: &ContainerId) -> Option<Living> {
     supervisor.is_alive().then_some(Living { supervisor, container: record.container })
 }
 
+/// The container's init that the file names, also when its supervisor is dead; alive or not.
+pub fn container(path: &Path) -> Option<Process> {
+    parse(&read(path).ok()?)?.container
+}
+
 /// Removes the file; one that is already gone is fine.
 pub fn remove(path: &Path) -> io::Result<()> {
     match fs::remove_file(path) {

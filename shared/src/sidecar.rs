@@ -8,6 +8,7 @@ mod wire;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 pub use open::{MAX_BYTES, OpenError, read};
 pub use wire::FieldError;
@@ -16,6 +17,12 @@ use crate::container::ContainerName;
 use crate::layout;
 use crate::secret::Secret;
 use wire::Members;
+
+/// The release of the Python package terok-sandbox whose sidecars these are.
+pub const CONTRACT: &str = "0.6.0";
+
+/// A key derivation is paid again after it.
+pub const LEAVE_AFTER: Duration = Duration::from_secs(300);
 
 /// A sidecar whose every member has been checked.
 #[derive(Debug)]
@@ -90,8 +97,8 @@ impl Ipc {
 pub enum Activation {
     /// With the container.
     Eager,
-    /// By their first client; they leave when nobody came for a while.
-    OnDemand,
+    /// By their first client; they leave when nobody came for `leave_after`.
+    OnDemand { leave_after: Duration },
 }
 
 /// Ports of 127.0.0.1 inside the container's network namespace; at least one of them.
@@ -106,6 +113,9 @@ pub struct Loopback {
 pub struct Gate {
     pub base_path: PathBuf,
     pub token: Secret<String>,
+    /// Extension: what may be pushed. The gate reads it, so that a malformed one costs pushes
+    /// and not the container.
+    pub policy: Option<serde_json::Value>,
 }
 
 #[derive(Debug)]
@@ -188,7 +198,9 @@ fn ipc(members: &Members) -> Result<Ipc, FieldError> {
 fn activation(members: &Members) -> Result<Activation, FieldError> {
     match members.string("activation")?.as_deref() {
         None | Some("eager") => Ok(Activation::Eager),
-        Some("on-demand") => Ok(Activation::OnDemand),
+        Some("on-demand") => Ok(Activation::OnDemand {
+            leave_after: members.seconds("leave_after_s")?.unwrap_or(LEAVE_AFTER),
+        }),
         Some(other) => Err(FieldError::new(
             "activation",
             format!("expected `eager` or `on-demand`, found the string {other:?}"),
@@ -229,7 +241,9 @@ fn loopback(members: &Members) -> Result<Option<Loopback>, FieldError> {
 fn gate(members: &Members) -> Result<Option<Gate>, FieldError> {
     let base_path = members.path("gate_base_path")?;
     let token = members.string("gate_token")?.filter(|token| !token.is_empty());
-    Ok(base_path.zip(token).map(|(base_path, token)| Gate { base_path, token: token.into() }))
+    let policy = members.unread("gate_policy");
+    let wired = base_path.zip(token);
+    Ok(wired.map(|(base_path, token)| Gate { base_path, token: token.into(), policy }))
 }
 
 impl fmt::Display for SidecarError {

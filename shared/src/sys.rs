@@ -3,5 +3,7 @@
 
 pub mod descriptors;
 pub mod detach;
+pub mod landlock;
+pub mod memory;
 pub mod pid_namespace;
 pub mod signals;

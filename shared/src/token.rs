@@ -1,8 +1,11 @@
 //! The two worthless strings a container holds: phantom tokens and its gate token.
 
+mod form;
+
 use std::fmt;
 
 use crate::secret::Secret;
+pub use form::Form;
 
 /// `terok-p-` and 32 hex digits: a row of the vault's `proxy_tokens`.
 pub const PHANTOM_PREFIX: &str = "terok-p-";

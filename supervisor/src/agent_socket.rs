@@ -43,8 +43,7 @@ pub(crate) fn open(
 ) -> Result<AgentSocket, AgentSocketError> {
     let container_pids = pids_of(container.ok_or(AgentSocketError::NoContainer)?)?;
     let path = endpoint::agent(sidecar).map_err(AgentSocketError::Endpoint)?;
-    let listener =
-        listen::bind(&Endpoint::Unix(path.clone())).map_err(AgentSocketError::Listen)?;
+    let listener = listen::bind(&Endpoint::Unix(path.clone())).map_err(AgentSocketError::Listen)?;
     Ok(AgentSocket { path, listener, container_pids })
 }
 

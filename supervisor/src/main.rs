@@ -28,6 +28,8 @@ mod slot;
 
 mod status_file;
 
+mod log_bound;
+
 mod supervise;
 
 use std::fs::File;
@@ -47,6 +49,7 @@ use terok_shared::{logging, readiness};
 
 use arguments::{Arguments, Parsed};
 use container_watch::ContainerWatch;
+use log_bound::LogBound;
 use status_file::StatusFile;
 use wiring::Wiring;
 
@@ -118,9 +121,14 @@ fn run(arguments: &Arguments) -> Result<(), Ended> {
     let sidecar = Sidecar::parse(arguments.sidecar.as_path(), &text)
         .map_err(|why| bad_sidecar(why.to_string()))?;
     shield(&sidecar).map_err(|why| nothing(format!("harden: {why}")))?;
+    let log = begin_log(arguments, &sidecar);
     // The numbers at which children receive what they are handed.
     let _low = descriptors::reserve_up_to(FIRST_STRAY_FD - 1)
         .map_err(|why| nothing(format!("reserve descriptors: {why}")))?;
+
+    // Before there is anything to clean up: an early signal must not leave sockets behind.
+    let stop =
+        supervise::stop_signals().map_err(|why| nothing(format!("listen to signals: {why}")))?;
 
     let container = watch.as_ref().map(ContainerWatch::process);
     let wiring = Wiring::of(&sidecar, container).map_err(|why| nothing(why.to_string()))?;
@@ -135,7 +143,7 @@ fn run(arguments: &Arguments) -> Result<(), Ended> {
     announce(&wiring, hook);
     let status = status_file(arguments, &sidecar)
         .map_err(|why| nothing(format!("look at our own process: {why}")))?;
-    let served = supervise::supervise(wiring.children, watch, status);
+    let served = supervise::supervise(wiring.children, watch, stop, status, log);
     wiring.sockets.iter().for_each(|socket| {
         if let Err(why) = terok_shared::socket_file::remove(socket) {
             log::warn!("remove socket {}: {why}", socket.display());
@@ -172,6 +180,15 @@ fn announce(wiring: &Wiring, hook: Option<File>) {
     {
         log::debug!("the hook is not waiting any more: {why}");
     }
+}
+
+/// Says whose log this is, and bounds it. By hand there is no id, and a terminal in its place.
+fn begin_log(arguments: &Arguments, sidecar: &Sidecar) -> Option<LogBound> {
+    let id = arguments.container_id.as_ref()?;
+    let title = logging::title(&sidecar.container_name, id);
+    log::info!("{title}");
+    let root = StateRoot::new(arguments.sidecar.state_root());
+    LogBound::on(root.container_log(id), title)
 }
 
 fn status_file(arguments: &Arguments, sidecar: &Sidecar) -> std::io::Result<StatusFile> {

@@ -12,9 +12,6 @@ use terok_shared::secret::Secret;
 use terok_shared::service::Service;
 use terok_shared::sidecar::{Activation, Sidecar};
 
-/// Seconds: a key derivation is paid again after it.
-const LEAVE_AFTER: u64 = 300;
-
 /// The text for `service`, started by `parent_pid`. `None` for a gate that is not wired.
 pub(crate) fn text(
     sidecar: &Sidecar,
@@ -26,7 +23,10 @@ pub(crate) fn text(
         parent_pid,
         allow_debugger: sidecar.allow_debugger,
         container_name: sidecar.container_name.to_string(),
-        leave_after: (sidecar.activation == Activation::OnDemand).then_some(LEAVE_AFTER),
+        leave_after: match sidecar.activation {
+            Activation::Eager => None,
+            Activation::OnDemand { leave_after } => Some(leave_after.as_secs()),
+        },
     };
     Some(match service {
         Service::Keeper => json(common, keeper(sidecar, xdg_runtime_dir)),
@@ -43,6 +43,7 @@ pub(crate) fn text(
                     base_path: gate.base_path.clone(),
                     project_id: sidecar.project_id.clone(),
                     token: gate.token.expose().clone(),
+                    policy: gate.policy.clone(),
                 },
             )
         }

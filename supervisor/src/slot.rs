@@ -37,7 +37,7 @@ impl Slot {
     pub(crate) fn new(wired: Wired) -> Self {
         let state = match wired.activation {
             Activation::Eager => State::Waiting(Instant::now()),
-            Activation::OnDemand => State::Dormant,
+            Activation::OnDemand { .. } => State::Dormant,
         };
         Self { wired, restarts: Restarts::default(), state, last_error: None }
     }

@@ -11,6 +11,7 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 
 use crate::child::Child;
 use crate::container_watch::ContainerWatch;
+use crate::log_bound::LogBound;
 use crate::slot::Slot;
 use crate::status_file::StatusFile;
 use crate::wiring::Wired;
@@ -22,27 +23,31 @@ const LOOK: Duration = Duration::from_millis(100);
 
 #[derive(Debug)]
 pub(crate) enum SuperviseError {
-    Signals(io::Error),
     Poll(io::Error),
     /// Every service ended in a way that trying again does not change.
     AllGivenUp,
 }
 
-/// Starts every child and keeps them running until the container or somebody else ends it.
+/// Starts every child and keeps them running until the container or somebody else, through `stop`,
+/// ends it.
 pub(crate) fn supervise(
     children: Vec<Wired>,
     watch: Option<ContainerWatch>,
+    mut stop: UnixStream,
     mut status: StatusFile,
+    mut log: Option<LogBound>,
 ) -> Result<(), SuperviseError> {
-    let mut stop = stop_signals().map_err(SuperviseError::Signals)?;
     let mut slots: Vec<Slot> = children.into_iter().map(Slot::new).collect();
     let ended = loop {
         slots.iter_mut().for_each(Slot::start_if_due);
         status.tell(&slots);
+        if let Some(log) = &mut log {
+            log.look_if_due();
+        }
         if slots.iter().all(Slot::is_given_up) {
             break Err(SuperviseError::AllGivenUp);
         }
-        let events = match wait(&stop, watch.as_ref(), &slots) {
+        let events = match wait(&stop, watch.as_ref(), &slots, log.as_ref().map(LogBound::due)) {
             Ok(events) => events,
             Err(why) => break Err(SuperviseError::Poll(why)),
         };
@@ -65,8 +70,8 @@ pub(crate) fn supervise(
     ended
 }
 
-/// SIGTERM and SIGINT as readable bytes.
-fn stop_signals() -> io::Result<UnixStream> {
+/// SIGTERM and SIGINT as readable bytes, from now on.
+pub(crate) fn stop_signals() -> io::Result<UnixStream> {
     let (read, write) = UnixStream::pair()?;
     for signal in [SIGTERM, SIGINT] {
         signal_hook::low_level::pipe::register(signal, write.try_clone()?)?;
@@ -79,14 +84,20 @@ struct Events {
     container: bool,
 }
 
-fn wait(stop: &UnixStream, watch: Option<&ContainerWatch>, slots: &[Slot]) -> io::Result<Events> {
+fn wait(
+    stop: &UnixStream,
+    watch: Option<&ContainerWatch>,
+    slots: &[Slot],
+    also_due: Option<Instant>,
+) -> io::Result<Events> {
     let mut watched = vec![readable(stop.as_fd())];
     let container = watch.and_then(ContainerWatch::pidfd);
     watched.extend(container.map(readable));
     watched.extend(slots.iter().flat_map(Slot::watched).map(readable));
     let due = slots.iter().filter_map(Slot::due).min();
     let look = watch.filter(|watch| watch.pidfd().is_none()).map(|_| Instant::now() + LOOK);
-    let timeout = due.into_iter().chain(look).min().map_or(PollTimeout::NONE, until);
+    let timeout =
+        due.into_iter().chain(look).chain(also_due).min().map_or(PollTimeout::NONE, until);
     match poll(&mut watched, timeout) {
         Err(nix::Error::EINTR) | Ok(_) => {}
         Err(errno) => return Err(errno.into()),
@@ -134,7 +145,6 @@ fn end(slots: &mut [Slot]) {
 impl fmt::Display for SuperviseError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Signals(why) => write!(f, "listen to signals: {why}"),
             Self::Poll(why) => write!(f, "wait for events: {why}"),
             Self::AllGivenUp => write!(f, "no service can be started"),
         }

@@ -50,7 +50,7 @@ impl Wired {
 
     /// Whether a clean end means that nobody needed it.
     pub(crate) fn may_leave(&self) -> bool {
-        self.activation == Activation::OnDemand
+        matches!(self.activation, Activation::OnDemand { .. })
     }
 }
 
@@ -184,7 +184,11 @@ impl Wiring {
         }
         match agent_socket::open(sidecar, container) {
             Ok(AgentSocket { path, listener, container_pids }) => {
-                self.listening.push(format!("{} {} without handshake", Service::Signer, path.display()));
+                self.listening.push(format!(
+                    "{} {} without handshake",
+                    Service::Signer,
+                    path.display()
+                ));
                 self.sockets.push(path);
                 vec![(listener, AGENT_LISTENER_FD), (container_pids, CONTAINER_PIDS_FD)]
             }

@@ -142,10 +142,24 @@ fn a_path_that_is_not_plainly_a_sidecar_is_refused() {
 
 #[test]
 fn a_member_of_the_wrong_type_is_named_and_stops_who_requires_us() {
-    let paths = ["db_path", "runtime_dir", "routes_path", "vault_systemd_creds_file",
-        "gate_base_path", "dossier_path"];
-    let strings = ["container_name", "ipc_mode", "credentials_passphrase_command", "scope_id",
-        "project_id", "task_id", "gate_token", "token_subject"];
+    let paths = [
+        "db_path",
+        "runtime_dir",
+        "routes_path",
+        "vault_systemd_creds_file",
+        "gate_base_path",
+        "dossier_path",
+    ];
+    let strings = [
+        "container_name",
+        "ipc_mode",
+        "credentials_passphrase_command",
+        "scope_id",
+        "project_id",
+        "task_id",
+        "gate_token",
+        "token_subject",
+    ];
     let flags = ["credentials_use_keyring", "allow_debugger", "static_markers"];
     let ports = ["tcp_port", "ssh_signer_port", "gate_port"];
     let number = |key| (key, json!(7), "a number");

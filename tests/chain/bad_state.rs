@@ -90,7 +90,9 @@ fn an_id_that_could_leave_its_directory_or_be_an_option_is_refused() {
         let web = house.container(&house.sidecar("web"));
         let run = refused(&web, &with(&web, "id", json!(id)), &["container id", words]);
         assert!(run.status.success(), "{run:?}");
-        assert!(!house.path().join("etc").exists() && !house.state_root().path().join("etc").exists());
+        assert!(
+            !house.path().join("etc").exists() && !house.state_root().path().join("etc").exists()
+        );
     }
 }
 

@@ -49,9 +49,8 @@ fn a_taken_port_is_named_and_the_others_serve() {
 
 #[test]
 fn a_missing_port_is_named_and_the_others_serve() {
-    let tcp = |_: &House, sidecar: Sidecar| {
-        sidecar.on_ports(free_ports()).without("ssh_signer_port")
-    };
+    let tcp =
+        |_: &House, sidecar: Sidecar| sidecar.on_ports(free_ports()).without("ssh_signer_port");
     both_ways(tcp, &["signer:", "`ssh_signer_port` is missing"], true);
 }
 
@@ -93,7 +92,7 @@ fn a_second_container_of_the_same_name_does_not_take_the_sockets_over() {
     let web = house.container(&house.sidecar("web"));
     let tree = web.start();
     let twin = house.container(&house.sidecar("web"));
-    create(&twin, 0, &["another process is serving there"]);
+    create(&twin, 0, &["serves this sidecar already"]);
     assert!(tree.parent.is_alive() && web.socket(Service::Signer).exists());
     assert!(twin.living().is_none());
 }

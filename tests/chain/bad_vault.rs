@@ -63,7 +63,8 @@ fn no_passphrase_at_all_is_refused_until_the_vault_is_unlocked() {
 fn a_failing_passphrase_command_is_said_without_its_text() {
     let house = House::new();
     let command = "sh -c 'echo TOP-SECRET-TEXT >&2; exit 3'";
-    let web = house.container(&house.sidecar("web").with("credentials_passphrase_command", command));
+    let web =
+        house.container(&house.sidecar("web").with("credentials_passphrase_command", command));
     locked(&web, &["passphrase command"]);
     assert!(!web.log().contains("TOP-SECRET-TEXT"), "{}", web.log());
 }

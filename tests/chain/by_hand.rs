@@ -118,10 +118,9 @@ fn a_relative_sidecar_path_is_a_convenience_of_the_shell() {
 #[test]
 fn help_and_version_are_printed_to_standard_output() {
     let house = House::new();
-    for (option, words) in [
-        ("--help", "usage: terok-supervisor --sidecar PATH"),
-        ("--version", "terok-supervisor 0."),
-    ] {
+    for (option, words) in
+        [("--help", "usage: terok-supervisor --sidecar PATH"), ("--version", "terok-supervisor 0.")]
+    {
         let output = command(&house).arg(option).output().unwrap();
         assert_eq!(output.status.code(), Some(0));
         assert!(String::from_utf8_lossy(&output.stdout).contains(words));

@@ -26,8 +26,9 @@ fn what_is_pushed_through_the_gate_is_cloned_through_it() {
     with_gate(|mirror, url| {
         let tree = mirror.work_tree(&url(GATE_TOKEN));
         // More than git sends in one piece by default, so it comes in chunks.
-        let noise: Vec<u8> = (0..3_000_000_u32).flat_map(|n| n.wrapping_mul(2_654_435_761)
-            .to_le_bytes().into_iter().skip(3)).collect();
+        let noise: Vec<u8> = (0..3_000_000_u32)
+            .flat_map(|n| n.wrapping_mul(2_654_435_761).to_le_bytes().into_iter().skip(3))
+            .collect();
         fs::write(tree.join("noise"), noise).unwrap();
         git_ok(&tree, &["add", "noise"]);
         git_ok(&tree, &["commit", "-q", "-m", "noise"]);

@@ -9,6 +9,10 @@ mod stop;
 
 mod restart;
 
+mod brought_back;
+
+mod on_demand;
+
 mod bad_state;
 
 mod bad_sidecar;

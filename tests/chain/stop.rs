@@ -83,6 +83,18 @@ fn sigterm_ends_everything_though_the_container_lives() {
 }
 
 #[test]
+fn a_signal_right_after_the_start_is_an_orderly_end() {
+    let house = House::new();
+    for round in 0..10 {
+        let web = house.container(&house.sidecar(&format!("web{round}")).with_gate(&house));
+        let tree = web.start();
+        tree::signal(tree.parent, Signal::TERM);
+        gone(tree);
+        assert_tidy(&web);
+    }
+}
+
+#[test]
 fn poststop_after_the_end_says_so_once_per_call() {
     for runtime in Runtime::ALL {
         let house = House::new();

@@ -7,6 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
+use terok_shared::annotation;
 use terok_shared::container::{ContainerId, ContainerName};
 use terok_shared::layout::{self, StateRoot};
 use terok_shared::pid_file;
@@ -22,7 +23,18 @@ pub(crate) const IMAGE: &str = "localhost/terok-test:full";
 /// One static program.
 pub(crate) const SMALL_IMAGE: &str = "localhost/terok-test:busybox";
 
-/// What must go well with a signal to its first process, or with no answer to it.
+/// What people have inside, beyond what the launch gave.
+const ENVIRONMENT: [&str; 7] = [
+    "HOME=/root",
+    "SSH_AUTH_SOCK=/tmp/ssh-agent.sock",
+    "GIT_TERMINAL_PROMPT=0",
+    "GIT_AUTHOR_NAME=Agent",
+    "GIT_AUTHOR_EMAIL=agent@localhost",
+    "GIT_COMMITTER_NAME=Agent",
+    "GIT_COMMITTER_EMAIL=agent@localhost",
+];
+
+/// Seconds for the container's processes to end by themselves.
 const BRIEFLY: &str = "1";
 
 pub(crate) struct Container<'o> {
@@ -95,10 +107,6 @@ impl<'o> Container<'o> {
         &self.name
     }
 
-    pub(crate) fn id(&self) -> &ContainerId {
-        &self.id
-    }
-
     pub(crate) fn sidecar(&self) -> PathBuf {
         self.state_root.sidecar(&ContainerName::parse(&self.name).expect("parsed before"))
     }
@@ -138,12 +146,8 @@ impl<'o> Container<'o> {
 
     fn shell_command(&self, script: &str) -> Command {
         let mut podman = Command::new("podman");
-        podman.args(["exec", "--workdir", "/root", "--env", "HOME=/root"]);
-        podman.args(["--env", "SSH_AUTH_SOCK=/tmp/ssh-agent.sock", "--env", "GIT_TERMINAL_PROMPT=0"]);
-        for (variable, value) in [("NAME", "Agent"), ("EMAIL", "agent@localhost")] {
-            podman.args(["--env", &format!("GIT_AUTHOR_{variable}={value}")]);
-            podman.args(["--env", &format!("GIT_COMMITTER_{variable}={value}")]);
-        }
+        podman.args(["exec", "--workdir", "/root"]);
+        podman.args(ENVIRONMENT.iter().flat_map(|variable| ["--env", variable]));
         podman.args([&self.name, "sh", "-c", script]);
         podman
     }
@@ -188,13 +192,16 @@ impl<'o> Container<'o> {
     }
 
     /// Processes, pid file and sockets of this container that are there now.
-    pub(crate) fn traces(&self, tree: Option<Tree>) -> Vec<String> {
-        let running = tree.filter(|tree| !tree.is_gone()).map(|tree| format!("{:?}", tree.members()));
-        let sockets =
-            [layout::BROKER_SOCKET, layout::SIGNER_SOCKET, layout::GATE_SOCKET].map(|s| self.socket_directory.join(s));
-        let files = sockets.into_iter().chain([self.pid_file()]).filter(|path| path.exists());
-        let by_name = processes_naming(self.id.as_str());
-        running.into_iter().chain(files.map(|path| path.display().to_string())).chain(by_name).collect()
+    fn traces(&self, tree: Tree) -> Vec<String> {
+        let mut traces = processes_naming(self.id.as_str());
+        if !tree.is_gone() {
+            traces.push(format!("{:?}", tree.members()));
+        }
+        let sockets = [layout::BROKER_SOCKET, layout::SIGNER_SOCKET, layout::GATE_SOCKET];
+        let files = sockets.map(|socket| self.socket_directory.join(socket)).into_iter();
+        let left = files.chain([self.pid_file()]).filter(|path| path.exists());
+        traces.extend(left.map(|path| path.display().to_string()));
+        traces
     }
 
     /// Waits until no trace is left.
@@ -202,7 +209,7 @@ impl<'o> Container<'o> {
     pub(crate) fn expect_gone(&self, tree: Tree) {
         let mut left = vec![];
         let gone = || {
-            left = self.traces(Some(tree));
+            left = self.traces(tree);
             left.is_empty()
         };
         eventually(&format!("{} leaves nothing running", self.name), gone);
@@ -228,6 +235,14 @@ pub(crate) fn launch_words(name: &str, mode: Mode) -> Vec<String> {
     words.into_iter().chain(services).map(str::to_owned).collect()
 }
 
+/// Plain `podman run` of a small container in the background, with this annotation.
+pub(crate) fn run_annotated(operator: &Operator, name: &str, sidecar: &str) -> Output {
+    let annotation = format!("{}={sidecar}", annotation::KEY);
+    let options = ["run", "--detach", "--pull=never", "--network=none", "--name", name];
+    let rest = ["--annotation", &annotation, SMALL_IMAGE, "sleep", "900"];
+    operator.podman(&[&options[..], &rest].concat())
+}
+
 /// Programs of ours with this word among their arguments.
 pub(crate) fn processes_naming(word: &str) -> Vec<String> {
     let entries = fs::read_dir("/proc").unwrap().flatten();
@@ -236,5 +251,6 @@ pub(crate) fn processes_naming(word: &str) -> Vec<String> {
         let program = line.split('\0').next().unwrap_or_default();
         program.rsplit('/').next().is_some_and(|name| name.starts_with("terok-"))
     };
-    lines.filter(|line| ours(line) && line.contains(word)).map(|line| line.replace('\0', " ")).collect()
+    let naming = lines.filter(|line| ours(line) && line.contains(word));
+    naming.map(|line| line.replace('\0', " ")).collect()
 }

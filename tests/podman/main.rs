@@ -5,6 +5,8 @@
 //! with the container images made. Without it (no `TEROK_TEST_RUNTIME`) every test says that it is
 //! skipped.
 
+#![allow(clippy::unwrap_used, reason = "a test says what it could not do by failing")]
+
 // The ground they stand on.
 mod operator;
 
@@ -30,6 +32,8 @@ mod nothing_left;
 mod existing;
 
 mod killed;
+
+mod respawned;
 
 mod trouble;
 

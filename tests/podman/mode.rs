@@ -21,8 +21,9 @@ impl fmt::Display for Mode {
 
 /// Makes two tests of each claim about an operator and a mode.
 macro_rules! in_both_modes {
-    ($(fn $claim:ident($operator:ident, $mode:ident) $body:block)+) => {
+    ($($(#[$about:meta])* fn $claim:ident($operator:ident, $mode:ident) $body:block)+) => {
         $(
+            $(#[$about])*
             fn $claim($operator: &$crate::operator::Operator, $mode: $crate::mode::Mode) $body
 
             mod $claim {

@@ -1,5 +1,8 @@
 //! Containers that end at once, never start or are none of our business leave nothing behind.
 
+use std::fs;
+use std::path::{Path, PathBuf};
+
 use terok_tests::eventually::eventually;
 
 use crate::container::{SMALL_IMAGE, launch_words, processes_naming};
@@ -15,7 +18,7 @@ fn run(operator: &Operator, name: &str, words: &[&str]) -> (Option<i32>, String)
     all.extend(podman.iter().chain(words).map(|&word| word.to_owned()));
     let all: Vec<&str> = all.iter().map(String::as_str).collect();
     let output = operator.terokctl(&all);
-    let id = std::fs::read_to_string(&id_file)
+    let id = fs::read_to_string(&id_file)
         .unwrap_or_else(|why| panic!("{why}: {}", String::from_utf8_lossy(&output.stderr)));
     (output.status.code(), id)
 }
@@ -27,8 +30,7 @@ fn expect_came_and_went(operator: &Operator, name: &str, id: &str) {
     assert!(diary.iter().any(|line| line.contains("listening after")), "{diary:?}");
     eventually(&format!("{name}: no process"), || processes_naming(id).is_empty());
     let sockets = operator.runtime_dir().join("run").join(name);
-    let entries = || walk(&sockets).into_iter().filter(|path| path.ends_with(".sock"));
-    eventually(&format!("{name}: no socket"), || entries().next().is_none());
+    eventually(&format!("{name}: no socket"), || files_below(&sockets).is_empty());
     let pid_file = operator.state_root().pids().join(format!("supervisor-{id}.pid"));
     eventually(&format!("{name}: no pid file"), || !pid_file.exists());
 }
@@ -79,8 +81,8 @@ fn a_container_without_our_annotation_is_left_alone() {
     assert_eq!(operator.diary_of(&id), [""; 0]);
 }
 
-fn walk(directory: &std::path::Path) -> Vec<std::path::PathBuf> {
-    let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
-    let below = |path: std::path::PathBuf| if path.is_dir() { walk(&path) } else { vec![path] };
+fn files_below(directory: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(directory).into_iter().flatten().flatten();
+    let below = |path: PathBuf| if path.is_dir() { files_below(&path) } else { vec![path] };
     entries.flat_map(|entry| below(entry.path())).collect()
 }

@@ -25,8 +25,13 @@ pub(crate) const SCOPE: &str = "suite";
 pub(crate) const PROVIDER: &str = "fake";
 
 /// What the operator had in containers.conf before.
-pub(crate) const OWN_CONFIGURATION: &str =
-    "# Kept for the day the disk was full.\n[containers]\nlog_size_max = 50000000 # bytes\n\n[engine]\n";
+const OWN_CONFIGURATION: &str = "\
+# Kept for the day the disk was full.
+[containers]
+log_size_max = 50000000 # bytes
+
+[engine]
+";
 
 pub(crate) struct Operator {
     home: PathBuf,
@@ -76,14 +81,14 @@ impl Operator {
         let home = PathBuf::from(std::env::var_os("HOME").expect("an operator has a home"));
         let programs = std::env::var_os("TEROK_TEST_PROGRAMS").expect("the suite names programs");
         let (credential, passphrase) = (random("real-"), random(""));
-        let secrets = [("credential", &credential), ("passphrase", &passphrase)]
-            .map(|(name, secret)| (name.to_owned(), Secret::from(secret.expose().clone().into_bytes())));
+        let bytes = |secret: &Secret<String>| secret.expose().as_bytes().to_vec().into();
+        let secrets = [("credential", bytes(&credential)), ("passphrase", bytes(&passphrase))];
         let mut operator = Self {
             home,
             programs: programs.into(),
             upstream: Upstream::start(),
             credential,
-            secrets: secrets.into(),
+            secrets: secrets.map(|(name, secret)| (name.to_owned(), secret)).into(),
         };
         operator.write_own_configuration();
         operator.terokctl_ok(&["setup"]);
@@ -96,11 +101,10 @@ impl Operator {
     fn write_own_configuration(&self) {
         let path = self.containers_conf();
         fs::create_dir_all(path.parent().expect("it is in a directory")).unwrap();
-        let mut file = OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .open(&path)
-            .unwrap_or_else(|why| panic!("{}: {why}\nhint: tests/podman/suite", path.display()));
+        let mut file =
+            OpenOptions::new().write(true).create_new(true).open(&path).unwrap_or_else(|why| {
+                panic!("{}: {why}\nhint: tests/podman/suite", path.display())
+            });
         file.write_all(self.own_configuration().as_bytes()).unwrap();
     }
 
@@ -131,8 +135,8 @@ impl Operator {
             ok("ssh-keygen", &mut keygen);
             self.terokctl_ok(&["ssh", "import", path, "--scope", SCOPE]);
             let text = fs::read_to_string(&file).unwrap();
-            let parts = private_key::parts(&text);
-            self.secrets.extend(parts.into_iter().map(|(part, secret)| (format!("{kind} {part}"), secret)));
+            let parts = private_key::parts(&text).into_iter();
+            self.secrets.extend(parts.map(|(part, secret)| (format!("{kind} {part}"), secret)));
             fs::remove_file(&file).unwrap();
         }
     }
@@ -184,8 +188,12 @@ impl Operator {
         lines.lines().map(str::to_owned).collect()
     }
 
+    pub(crate) fn program(&self, name: &str) -> PathBuf {
+        self.programs.join(name)
+    }
+
     pub(crate) fn terokctl(&self, words: &[&str]) -> Output {
-        output(Command::new(self.programs.join("terokctl")).args(words))
+        output(Command::new(self.program("terokctl")).args(words))
     }
 
     #[track_caller]
@@ -237,7 +245,7 @@ fn output(command: &mut Command) -> Output {
 }
 
 #[track_caller]
-fn succeeded(what: &str, output: Output) -> String {
+pub(crate) fn succeeded(what: &str, output: Output) -> String {
     let said = String::from_utf8_lossy(&output.stderr);
     let printed = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{what}: {}\n{said}{printed}", output.status);

@@ -56,7 +56,10 @@ fn forms(name: &str, secret: &[u8]) -> Vec<Needle> {
         let encoded = STANDARD_NO_PAD.encode(&whole[..whole.len() / 3 * 3]);
         needles.push((" in base64", encoded.into()));
     }
-    needles.into_iter().map(|(form, bytes)| Needle { name: format!("{name}{form}"), bytes }).collect()
+    needles
+        .into_iter()
+        .map(|(form, bytes)| Needle { name: format!("{name}{form}"), bytes })
+        .collect()
 }
 
 fn pair(bytes: &[u8]) -> usize {

@@ -22,8 +22,9 @@ pub(crate) fn http_at(container: &Container<'_>, base: &str) {
     static COUNT: AtomicU32 = AtomicU32::new(0);
     let path = format!("/v1/{}/{}", container.name(), COUNT.fetch_add(1, Ordering::Relaxed));
     let token = format!("${}", container.token_variable);
-    let answer = container
-        .shell_ok(&format!("curl -sS --fail -H \"Authorization: Bearer {token}\" \"{base}{path}\""));
+    let answer = container.shell_ok(&format!(
+        "curl -sS --fail -H \"Authorization: Bearer {token}\" \"{base}{path}\""
+    ));
     assert_eq!(answer, ANSWER);
     let seen = container.operator().upstream().seen();
     let request = seen.iter().find(|request| request.contains(&path)).expect("upstream was asked");

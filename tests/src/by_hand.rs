@@ -29,6 +29,20 @@ impl ByHand {
     /// `terok-supervisor --sidecar PATH`, with `variables` added to the environment; standard error
     /// goes to a file as it would go to a terminal.
     pub fn start(house: &House, members: &Sidecar, variables: &[(&str, &str)]) -> Self {
+        Self::spawn(house, members, &[], variables)
+    }
+
+    /// The same with more words on the command line.
+    pub fn start_with(house: &House, members: &Sidecar, words: &[&str]) -> Self {
+        Self::spawn(house, members, words, &[])
+    }
+
+    fn spawn(
+        house: &House,
+        members: &Sidecar,
+        words: &[&str],
+        variables: &[(&str, &str)],
+    ) -> Self {
         let name = ContainerName::parse(members.name()).unwrap();
         let sidecar = house.state_root().sidecar(&name);
         sidecar::write(&sidecar, members.text());
@@ -36,6 +50,7 @@ impl ByHand {
         let child = command(house)
             .arg("--sidecar")
             .arg(&sidecar)
+            .args(words)
             .envs(variables.iter().copied())
             .stdin(Stdio::null())
             .stdout(Stdio::null())

@@ -145,13 +145,7 @@ impl House {
     pub fn unlock(&self) {
         let directory = self.path().join("run/terok/vault-session");
         DirBuilder::new().recursive(true).mode(0o700).create(&directory).unwrap();
-        let host = nix::unistd::gethostname().unwrap();
-        let digest = Sha256::new()
-            .chain_update(host.as_encoded_bytes())
-            .chain_update([0])
-            .chain_update(self.db_path().as_os_str().as_encoded_bytes())
-            .finalize();
-        let file = directory.join(hex::encode(&digest[..16]));
+        let file = directory.join(session_file_name(&self.db_path()));
         fs::write(&file, fixtures::passphrase().expose()).unwrap();
         fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
     }
@@ -206,6 +200,17 @@ impl House {
         };
         tree::all_processes().into_iter().filter(of_ours).collect()
     }
+}
+
+/// The name of the session file of a database: host and path in a digest.
+pub fn session_file_name(db_path: &Path) -> String {
+    let host = nix::unistd::gethostname().unwrap();
+    let digest = Sha256::new()
+        .chain_update(host.as_encoded_bytes())
+        .chain_update([0])
+        .chain_update(db_path.as_os_str().as_encoded_bytes())
+        .finalize();
+    hex::encode(&digest[..16])
 }
 
 impl Drop for House {

@@ -36,3 +36,5 @@ pub mod bridge;
 pub mod openssh;
 
 pub mod mirror;
+
+pub mod terokctl;

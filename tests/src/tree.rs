@@ -86,8 +86,11 @@ pub fn descriptors(process: Process) -> Option<BTreeMap<i32, String>> {
 pub fn environment(process: Process) -> BTreeMap<String, String> {
     let text = fs::read(file(process, "environ")).unwrap();
     let pairs = text.split(|byte| *byte == 0).map(String::from_utf8_lossy);
-    pairs.filter_map(|pair| Some(pair.split_once('=')?)
-        .map(|(name, value)| (name.to_owned(), value.to_owned()))).collect()
+    pairs
+        .filter_map(|pair| {
+            Some(pair.split_once('=')?).map(|(name, value)| (name.to_owned(), value.to_owned()))
+        })
+        .collect()
 }
 
 pub fn working_directory(process: Process) -> PathBuf {

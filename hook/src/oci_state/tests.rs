@@ -86,3 +86,18 @@ fn input_without_end_is_bounded() {
     assert!(matches!(read_bounded(reader), Err(StateError::TooLarge)));
     feeder.join().unwrap();
 }
+
+#[test]
+fn youkis_states_are_understood_its_own_older_kind_too() {
+    for (text, running) in [
+        (include_str!("../../../tests/fixtures/oci/youki.createRuntime.state.json"), true),
+        (include_str!("../../../tests/fixtures/oci/youki.poststop.state.json"), false),
+        (include_str!("../../../tests/fixtures/oci/youki-0.5.createRuntime.state.json"), true),
+        (include_str!("../../../tests/fixtures/oci/youki-0.5.poststop.state.json"), false),
+    ] {
+        let state = parse(text.as_bytes()).unwrap().unwrap();
+        assert_eq!(state.id.unwrap().as_str(), "web");
+        assert_eq!(state.pid, running.then_some(4711));
+        assert_eq!(state.sidecar.unwrap().as_path().file_name().unwrap(), "x.json");
+    }
+}

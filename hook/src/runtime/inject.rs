@@ -107,7 +107,8 @@ fn is_required(path: &SidecarPath) -> bool {
 }
 
 fn tell(root: Option<&Path>, why: &dyn fmt::Display) {
-    let root = root.filter(|root| operator::owns(root));
+    let installed = operator::installed_below();
+    let root = root.filter(|root| operator::owns(root)).or(installed.as_deref());
     Diary::open(root).write(None, &format!("terok-runtime: {why}"));
 }
 

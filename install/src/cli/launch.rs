@@ -43,6 +43,13 @@ pub(crate) enum Mode {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Activation {
+    Eager,
+    /// An idle container then costs one process.
+    OnDemand,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum OciRuntime {
     Crun,
     Runc,
@@ -85,6 +92,13 @@ pub(crate) struct LaunchArgs {
     /// Do not let the container start without its supervisor.
     #[arg(long)]
     pub(crate) required: bool,
+    /// When services are started: with the container, or by their first client.
+    #[arg(long, value_enum, default_value = "eager")]
+    pub(crate) activation: Activation,
+    /// Seconds without a client after which services that were started on demand leave again
+    /// [default: 300].
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=86400))]
+    pub(crate) leave_after: Option<u64>,
     /// The OCI runtime podman shall use [default: podman's own choice].
     #[arg(long, value_enum)]
     pub(crate) runtime: Option<OciRuntime>,
@@ -126,7 +140,7 @@ pub(crate) struct CleanupArgs {
 }
 
 /// podman's own rule (`[a-zA-Z0-9][a-zA-Z0-9_.-]*`) on top of ours.
-fn container_name(name: &str) -> Result<ContainerName, String> {
+pub(super) fn container_name(name: &str) -> Result<ContainerName, String> {
     let checked = ContainerName::parse(name).map_err(|why| why.to_string())?;
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-');
     if !name.starts_with(|c: char| c.is_ascii_alphanumeric()) || !name.chars().all(plain) {

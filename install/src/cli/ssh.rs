@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 use vault_store::scope::{Comment, ScopeName};
+use vault_store::ssh_key::rules::Rule;
 
 use super::{UnlockArgs, scope};
 
@@ -17,6 +18,16 @@ pub(crate) enum SshCommand {
     List(ListKeysArgs),
     /// Print public key lines, as authorized_keys files and forges take them.
     Pub(PublicKeyArgs),
+    /// Give a scope a key that is in the vault.
+    Assign(AssignKeyArgs),
+    /// Offer a key before the other keys of its scope.
+    Default(DefaultKeyArgs),
+    /// Take a key from a scope, or out of the vault.
+    Remove(RemoveKeyArgs),
+    /// Write a key as an OpenSSH private key file under a passphrase.
+    Export(ExportKeyArgs),
+    /// Limit what a key may be used for: hosts, users, namespaces.
+    Rules(KeyRulesArgs),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -93,6 +104,106 @@ pub(crate) struct PublicKeyArgs {
     /// All keys of this scope, the default first.
     #[arg(long, group = "which", value_parser = scope)]
     pub(crate) scope: Option<ScopeName>,
+    #[command(flatten)]
+    pub(crate) unlock: UnlockArgs,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  terokctl ssh assign SHA256:… --scope web")]
+pub(crate) struct AssignKeyArgs {
+    /// The key's fingerprint, as `ssh list` prints it.
+    pub(crate) fingerprint: String,
+    /// Containers of this scope can use it from now on.
+    #[arg(long, value_parser = scope)]
+    pub(crate) scope: ScopeName,
+    /// Offer it before the other keys of the scope.
+    #[arg(long)]
+    pub(crate) default: bool,
+    #[command(flatten)]
+    pub(crate) unlock: UnlockArgs,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  terokctl ssh default SHA256:… --scope web")]
+pub(crate) struct DefaultKeyArgs {
+    /// The key's fingerprint, as `ssh list` prints it.
+    pub(crate) fingerprint: String,
+    /// The scope, which has the key already.
+    #[arg(long, value_parser = scope)]
+    pub(crate) scope: ScopeName,
+    #[command(flatten)]
+    pub(crate) unlock: UnlockArgs,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  terokctl ssh remove SHA256:… --scope web     web no longer has it; gone when nobody has it
+  terokctl ssh remove SHA256:… --everywhere    out of the vault
+
+Its rules stay, so that a key that is imported again is as limited as before.",
+    group = clap::ArgGroup::new("where").required(true))]
+pub(crate) struct RemoveKeyArgs {
+    /// The key's fingerprint, as `ssh list` prints it.
+    pub(crate) fingerprint: String,
+    /// Take it from this scope.
+    #[arg(long, group = "where", value_parser = scope)]
+    pub(crate) scope: Option<ScopeName>,
+    /// Take it from every scope and out of the vault.
+    #[arg(long, group = "where")]
+    pub(crate) everywhere: bool,
+    #[command(flatten)]
+    pub(crate) unlock: UnlockArgs,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  terokctl ssh export SHA256:… id_web           asks for a passphrase twice
+  terokctl ssh export SHA256:… - --key-passphrase-file F | ssh-add -
+
+The file has mode 0600. A key without a passphrase does not leave the vault.")]
+pub(crate) struct ExportKeyArgs {
+    /// The key's fingerprint, as `ssh list` prints it.
+    pub(crate) fingerprint: String,
+    /// The file to make, or `-` for standard output; one that exists is never overwritten.
+    pub(crate) file: PathBuf,
+    /// Read the new file's own passphrase from FILE, or from standard input with `-`.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) key_passphrase_file: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) unlock: UnlockArgs,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  terokctl ssh rules SHA256:…                                what it may be used for
+  terokctl ssh rules SHA256:… --user git --host \"$(ssh-keygen -F github.com | tail -n1)\"
+  terokctl ssh rules SHA256:… --namespace git                commit signatures only
+  terokctl ssh rules SHA256:… --clear                        everything again
+
+A key without rules may be used for every login and every signed message. The first rule makes the
+list of what is allowed; a login must fit a host rule, if there is one, and a user rule, if there is
+one. `*` in a user or a namespace stands for any characters, `?` for any one.")]
+pub(crate) struct KeyRulesArgs {
+    /// The key's fingerprint, as `ssh list` prints it.
+    pub(crate) fingerprint: String,
+    /// Allow logging in where this host key is proved: SHA256:…, or a line of known_hosts.
+    #[arg(long = "host", value_name = "KEY", value_parser = Rule::host)]
+    pub(crate) hosts: Vec<Rule>,
+    /// Allow logging in as such a user.
+    #[arg(long = "user", value_name = "PATTERN", value_parser = Rule::user)]
+    pub(crate) users: Vec<Rule>,
+    /// Allow signed messages (`ssh-keygen -Y sign`) of such a namespace; `git` for commits.
+    #[arg(long = "namespace", value_name = "PATTERN", value_parser = Rule::namespace)]
+    pub(crate) namespaces: Vec<Rule>,
+    /// Remove all rules first.
+    #[arg(long)]
+    pub(crate) clear: bool,
+    /// Print a JSON object.
+    #[arg(long)]
+    pub(crate) json: bool,
     #[command(flatten)]
     pub(crate) unlock: UnlockArgs,
 }

@@ -1,13 +1,23 @@
 //! `vault …`.
 
+mod import;
+
+mod upkeep;
+
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
+use terok_shared::token::Form;
 use vault_store::scope::ScopeName;
 
 use super::{UnlockArgs, scope};
 use crate::credential_name::{ProviderName, SetName};
 use crate::known_provider;
+
+pub(crate) use import::{ImportArgs, ImportFormat};
+pub(crate) use upkeep::{
+    BackupArgs, ChangePassphraseArgs, CheckArgs, PassphraseCommand, SealPassphraseArgs,
+};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum VaultCommand {
@@ -17,10 +27,15 @@ pub(crate) enum VaultCommand {
     Unlock(PassphraseArgs),
     /// Forget the passphrase.
     Lock,
-    /// Say where the vault is, whether it is unlocked and what is in it.
+    /// Say where the vault is, who has its passphrase and what is in it.
     Status(StatusArgs),
+    /// The passphrase itself: change it, seal it.
+    #[command(subcommand)]
+    Passphrase(PassphraseCommand),
     /// Store a credential, and the route to its provider.
     Add(AddArgs),
+    /// Store what other programs keep in their files.
+    Import(ImportArgs),
     /// List the credentials; never their values.
     List(ListArgs),
     /// Remove a credential; the route stays.
@@ -28,6 +43,10 @@ pub(crate) enum VaultCommand {
     /// Tokens that stand for a credential.
     #[command(subcommand)]
     Token(TokenCommand),
+    /// Look for damage: pages, rows, references, modes.
+    Check(CheckArgs),
+    /// Copy the vault, encrypted as it is.
+    Backup(BackupArgs),
 }
 
 #[derive(Debug, Subcommand)]
@@ -141,6 +160,9 @@ pub(crate) struct RouteArgs {
     /// What precedes the credential in that header [default: `Bearer ` in Authorization].
     #[arg(long, value_name = "PREFIX")]
     pub(crate) auth_prefix: Option<String>,
+    /// Members for a route that does not have them, which no option says.
+    #[arg(skip)]
+    pub(crate) additions: serde_json::Map<String, serde_json::Value>,
 }
 
 #[derive(Debug, Args)]
@@ -174,6 +196,9 @@ pub(crate) struct MintArgs {
     /// The container it is for.
     #[arg(long, default_value = "")]
     pub(crate) subject: String,
+    /// Give it the form of this provider's own tokens, for clients that look at it.
+    #[arg(long, value_name = "PROVIDER", value_parser = token_form)]
+    pub(crate) like: Option<Form>,
     /// Print a JSON object.
     #[arg(long)]
     pub(crate) json: bool,
@@ -208,4 +233,11 @@ pub(crate) struct RevokeArgs {
     pub(crate) scope: Option<ScopeName>,
     #[command(flatten)]
     pub(crate) unlock: UnlockArgs,
+}
+
+fn token_form(provider: &str) -> Result<Form, String> {
+    Form::of(provider).ok_or_else(|| {
+        let known: Vec<&str> = Form::providers().collect();
+        format!("the form of its tokens is known of {} only", known.join(", "))
+    })
 }

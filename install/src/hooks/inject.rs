@@ -114,11 +114,7 @@ impl fmt::Display for InjectError {
             Self::Sidecar { why } => write!(f, "add hooks: {why}"),
             Self::NoHook { looked_in } => {
                 let places: Vec<_> = looked_in.iter().map(|p| p.display().to_string()).collect();
-                write!(
-                    f,
-                    "find {HOOK}: not in {}\nhint: run `terokctl setup`",
-                    places.join(", ")
-                )
+                write!(f, "find {HOOK}: not in {}\nhint: run `terokctl setup`", places.join(", "))
             }
             Self::NotUtf8(path) => {
                 write!(f, "use {}: not UTF-8, which config.json needs", path.display())

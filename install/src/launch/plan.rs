@@ -9,7 +9,7 @@ use terok_shared::container::ContainerName;
 use terok_shared::layout;
 use vault_store::scope::{ScopeError, ScopeName};
 
-use crate::cli::{LaunchArgs, Mode, OciRuntime};
+use crate::cli::{Activation, LaunchArgs, Mode, OciRuntime};
 use crate::credential_name::{ProviderName, SetName};
 use crate::directories::Directories;
 
@@ -39,8 +39,12 @@ pub(super) struct Plan {
     /// Whether the services are on the container's own loopback too.
     pub(super) loopback: bool,
     pub(super) required: bool,
+    pub(super) activation: Activation,
+    /// Seconds; only for activation on demand.
+    pub(super) leave_after: Option<u64>,
     pub(super) runtime: Option<OciRuntime>,
     pub(super) passphrase_command: Option<String>,
+    pub(super) use_keyring: bool,
 }
 
 #[derive(Debug)]
@@ -61,6 +65,8 @@ pub(super) enum PlanError {
     Colon(PathBuf),
     /// Variables would name the host, and a container of root has no loopback of its own there.
     LoopbackInTcpMode,
+    /// There is nothing to leave for services that stay.
+    LeaveWithoutOnDemand,
     /// The project cannot be a scope's name, and no scope was given.
     Scope {
         project: String,
@@ -78,6 +84,9 @@ impl Plan {
         }
         if args.loopback && args.mode == Mode::Tcp {
             return Err(PlanError::LoopbackInTcpMode);
+        }
+        if args.leave_after.is_some() && args.activation == Activation::Eager {
+            return Err(PlanError::LeaveWithoutOnDemand);
         }
         let base = directories.state.mirrors();
         let gate = args.project.as_ref().filter(|_| args.gate).map(|project| Gate {
@@ -105,8 +114,11 @@ impl Plan {
             mode: args.mode,
             loopback: args.loopback,
             required: args.required,
+            activation: args.activation,
+            leave_after: args.leave_after,
             runtime: args.runtime,
             passphrase_command: args.unlock.passphrase_command.clone(),
+            use_keyring: args.unlock.use_keyring,
         };
         for path in [&plan.database, &plan.runtime_dir, &base] {
             text(path)?;
@@ -154,6 +166,10 @@ impl fmt::Display for PlanError {
             Self::LoopbackInTcpMode => f.write_str(
                 "use the container's own loopback: that is for socket mode\n\
                  hint: leave out `--mode tcp` or `--loopback`",
+            ),
+            Self::LeaveWithoutOnDemand => f.write_str(
+                "use --leave-after: services started with the container stay\n\
+                 hint: add `--activation on-demand`",
             ),
             Self::Scope { project, why } => write!(
                 f,

@@ -16,7 +16,7 @@ use terok_shared::sidecar::{Sidecar, SidecarError};
 use super::environment::{BRIDGED_BROKER_PORT, BRIDGED_GATE_PORT};
 use super::plan::Plan;
 use super::ports::Ports;
-use crate::cli::Mode;
+use crate::cli::{Activation, Mode};
 
 /// Members in the contract's order. `Option`s that are `None` are left out, but for the
 /// passphrase command, which older readers look up.
@@ -46,6 +46,10 @@ struct Text<'a> {
     token_subject: &'a str,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     required: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    activation: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    leave_after_s: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     loopback: Option<Loopback>,
 }
@@ -84,7 +88,7 @@ pub(super) fn text(
         db_path: &plan.database,
         routes_path: &plan.routes,
         vault_systemd_creds_file: &layout::sealed_passphrase_beside(&plan.database),
-        credentials_use_keyring: false,
+        credentials_use_keyring: plan.use_keyring,
         credentials_passphrase_command: plan.passphrase_command.as_deref(),
         scope_id: plan.scope.as_str(),
         project_id: &plan.project,
@@ -97,6 +101,8 @@ pub(super) fn text(
         gate_token: gate.map(|(_, token)| token.expose().as_str()),
         token_subject: plan.name.as_str(),
         required: plan.required,
+        activation: (plan.activation == Activation::OnDemand).then_some("on-demand"),
+        leave_after_s: plan.leave_after,
         loopback: plan.loopback.then(|| Loopback {
             vault: BRIDGED_BROKER_PORT,
             gate: gate.map(|_| BRIDGED_GATE_PORT),
@@ -176,6 +182,18 @@ mod tests {
         let gated = json("web --loopback --project p --gate", None, Some("terok-g-1"));
         assert_eq!(gated["loopback"], serde_json::json!({ "vault": 9419, "gate": 9418 }));
         assert!(plan("web --loopback --mode tcp").is_err());
+    }
+
+    #[test]
+    fn activation_on_demand_is_asked_for_with_its_patience() {
+        let eager = json("web", None, None);
+        assert!(eager.get("activation").is_none() && eager.get("leave_after_s").is_none());
+        let on_demand = json("web --activation on-demand --leave-after 7", None, None);
+        assert_eq!(
+            (&on_demand["activation"], &on_demand["leave_after_s"]),
+            (&"on-demand".into(), &7.into())
+        );
+        assert!(plan("web --leave-after 7").is_err());
     }
 
     #[test]

@@ -155,8 +155,10 @@ pub(super) fn plan_removal(registration: &Registration) -> Result<Step, Error> {
 }
 
 /// The hooks directories podman reads at present, lowest precedence first.
-#[cfg(test)]
-fn in_force(places: &Places) -> Result<Vec<PathBuf>, Error> {
+///
+/// # Errors
+/// A file that podman could not read either.
+pub(super) fn in_force(places: &Places) -> Result<Vec<PathBuf>, Error> {
     let (layers, _) = read_layers(places)?;
     Ok(paths(laid_over(&layers)))
 }

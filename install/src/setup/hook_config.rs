@@ -19,13 +19,13 @@ use super::programs;
 use super::report::Step;
 
 /// The stages, as `stages` names them and terok-hook's first argument.
-pub(super) const STAGES: [&str; 2] = ["createRuntime", "poststop"];
+pub(crate) const STAGES: [&str; 2] = ["createRuntime", "poststop"];
 
 /// Keys and values are regular expressions that match anywhere, hence the anchors.
 const ANNOTATION: &str = r"^terok\.sandbox\.sidecar$";
 
 /// How the Python package names its descriptors, which match the same containers.
-const PYTHON_PREFIX: &str = "terok-sandbox-supervisor-";
+pub(crate) const PYTHON_PREFIX: &str = "terok-sandbox-supervisor-";
 
 /// Appended to a descriptor's name it hides the file from podman, which reads `*.json` only.
 const SET_ASIDE: &str = ".set-aside-by-terokctl";

@@ -18,8 +18,9 @@ use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 
 pub(crate) use self::containers_conf::Lookup;
-pub(crate) use self::hook_config::PythonHooks;
+pub(crate) use self::hook_config::{PYTHON_PREFIX, PythonHooks, STAGES};
 pub(crate) use self::places::Places;
+pub(crate) use self::programs::{HOOK, PROGRAMS};
 pub(crate) use self::report::{Outcome, Report};
 
 use self::changes::{Fault, Journal};
@@ -112,6 +113,14 @@ pub(crate) fn uninstall(places: &Places, run: Run) -> Result<Report, SetupError>
     let _lock = lock(places)?;
     let record = Record::load(&places.state_dir).map_err(SetupError::Record)?;
     carry_out(remove::plan(places, &record)?, run)
+}
+
+/// The directories podman reads hook descriptors from at present, lowest precedence first.
+///
+/// # Errors
+/// A configuration file that podman could not read either.
+pub(crate) fn hooks_in_force(places: &Places) -> Result<Vec<PathBuf>, SetupError> {
+    containers_conf::in_force(places).map_err(SetupError::Config)
 }
 
 /// The steps of setup, in an order in which no moment is worse than the one before: descriptors

@@ -15,10 +15,10 @@ use super::places::Places;
 use super::report::Step;
 
 /// The hook; the others are started by it or by the supervisor, from beside it.
-pub(super) const HOOK: &str = "terok-hook";
+pub(crate) const HOOK: &str = "terok-hook";
 
 /// Everything that must lie in the directory.
-pub(super) const PROGRAMS: [&str; 7] = [
+pub(crate) const PROGRAMS: [&str; 7] = [
     HOOK,
     "terok-runtime",
     "terok-supervisor",

@@ -11,9 +11,10 @@ use super::report::Step;
 use super::{SetupError, containers_conf, hook_config, programs};
 
 /// What the git gate makes beside its program when it first runs: git's home, and in it links to
-/// that program.
+/// that program under the names that git looks for.
 const GIT_HOME: &str = "git-home";
-const GIT_HOME_LINKS: [(&str, &str); 2] = [("hooks", "post-receive"), ("bin", "silent")];
+const GIT_HOME_PARTS: [&str; 2] = ["hooks", "bin"];
+const GIT_HOME_TARGET: &str = "../../terok-git-gate";
 
 /// Plans the removal, in the reverse of setup's order: podman forgets the directory before the
 /// descriptors go, and the descriptors go before the programs they name.
@@ -52,15 +53,21 @@ pub(super) fn plan(places: &Places, record: &Record) -> Result<Vec<Step>, SetupE
 }
 
 fn git_home(home: &Path) -> Step {
-    let mut changes: Vec<Change> = GIT_HOME_LINKS
-        .iter()
-        .map(|(directory, link)| (home.join(directory), link))
-        .flat_map(|(directory, link)| emptied(&[directory.join(link)], &directory))
-        .collect();
+    let parts = GIT_HOME_PARTS.map(|part| home.join(part)).into_iter();
+    let mut changes: Vec<Change> =
+        parts.flat_map(|part| emptied(&links_to_gate(&part), &part)).collect();
     if !changes.is_empty() {
         changes.push(Change::RemoveDirIfEmpty { path: home.to_owned() });
     }
     Step::new(format!("remove git's own directory {}", home.display()), changes)
+}
+
+fn links_to_gate(directory: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(directory).into_iter().flatten().flatten();
+    let ours = |path: &PathBuf| {
+        fs::read_link(path).is_ok_and(|target| target == Path::new(GIT_HOME_TARGET))
+    };
+    entries.map(|entry| entry.path()).filter(ours).collect()
 }
 
 fn removal(line: String, files: &[PathBuf], directory: &Path) -> Step {

@@ -70,7 +70,7 @@ impl Machine {
     }
 
     fn build(&self, directory: &str, version: &str) {
-        for program in programs::PROGRAMS {
+        for program in PROGRAMS {
             let file =
                 self.write(&format!("{directory}/{program}"), &format!("{program} {version}"));
             fs::set_permissions(file, Permissions::from_mode(0o755)).unwrap();
@@ -173,7 +173,7 @@ fn uninstall_removes_what_the_git_gate_made_beside_its_program() {
     let machine = Machine::rootless();
     let before = machine.snapshot();
     machine.setup().unwrap();
-    for link in ["hooks/post-receive", "bin/silent"] {
+    for link in ["hooks/pre-receive", "hooks/post-receive", "bin/silent"] {
         let link = machine.places.libexec_dir().join("git-home").join(link);
         fs::create_dir_all(link.parent().unwrap()).unwrap();
         symlink("../../terok-git-gate", link).unwrap();

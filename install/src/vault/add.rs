@@ -16,7 +16,7 @@ use crate::output::print;
 use crate::secret_source::{SecretError, Source};
 
 #[derive(Debug)]
-enum AddError {
+pub(super) enum AddError {
     Read(SecretError),
     Malformed(MalformedCredential),
     /// A JSON object without a value the broker could present.
@@ -85,7 +85,8 @@ fn credential(args: &AddArgs, source: &Source) -> Result<Credential, AddError> {
     })
 }
 
-fn header_value(secret: &Secret<String>) -> Result<(), AddError> {
+/// Whether a header can carry it (RFC 9110 section 5.5).
+pub(super) fn header_value(secret: &Secret<String>) -> Result<(), AddError> {
     let text = secret.expose();
     if text.is_empty() || !text.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
         return Err(AddError::NotAHeaderValue);

@@ -16,7 +16,7 @@ use crate::directories::Directories;
 use crate::output::{print, print_json, remark, table};
 
 #[derive(Debug, Serialize)]
-struct Listed {
+pub(super) struct Listed {
     provider: String,
     credential_set: String,
     #[serde(rename = "type")]
@@ -25,30 +25,46 @@ struct Listed {
     expires_at: Option<i64>,
     /// Whether its provider has a route.
     routed: bool,
+    /// Why the login can no longer be renewed, in the token endpoint's word.
+    refused: Option<String>,
 }
 
 pub(super) fn run(directories: &Directories, args: &ListArgs) -> Result<(), Failure> {
     let vault = open(directories, &args.unlock)?;
     let routes = routes_file::read(&directories.routes())?;
+    let listed = listed(&vault, |provider| routes.contains_key(provider))?;
+    if args.json {
+        print_json(&listed)?;
+    } else if listed.is_empty() {
+        remark("no credentials; `terokctl vault add PROVIDER` stores one");
+    } else {
+        print(&text(&listed))?;
+        for one in listed.iter().filter(|one| one.refused.is_some()) {
+            remark(&lost(one));
+        }
+    }
+    Ok(())
+}
+
+/// Every credential without its value.
+pub(super) fn listed(
+    vault: &Vault,
+    is_routed: impl Fn(&str) -> bool,
+) -> Result<Vec<Listed>, Failure> {
+    let refused = vault.refused_logins()?;
     let mut listed = Vec::new();
     for name in vault.credentials()? {
-        let (kind, expires_at) = kind_and_expiry(&vault, &name.credential_set, &name.provider)?;
+        let (kind, expires_at) = kind_and_expiry(vault, &name.credential_set, &name.provider)?;
         listed.push(Listed {
-            routed: routes.contains_key(&name.provider),
+            routed: is_routed(&name.provider),
+            refused: refused.iter().find(|one| one.name == name).map(|one| one.reason.clone()),
             provider: name.provider,
             credential_set: name.credential_set,
             kind,
             expires_at,
         });
     }
-    if args.json {
-        print_json(&listed)?;
-    } else if listed.is_empty() {
-        remark("no credentials; `terokctl vault add PROVIDER` stores one");
-    } else {
-        print(&text(&listed, now()))?;
-    }
-    Ok(())
+    Ok(listed)
 }
 
 fn kind_and_expiry(
@@ -74,7 +90,9 @@ fn kind(credential: &Credential) -> String {
     }
 }
 
-fn text(listed: &[Listed], now: i64) -> String {
+/// A table of them, as of now.
+pub(super) fn text(listed: &[Listed]) -> String {
+    let now = now();
     let rows: Vec<Vec<String>> = listed
         .iter()
         .map(|one| {
@@ -82,12 +100,24 @@ fn text(listed: &[Listed], now: i64) -> String {
                 one.provider.clone(),
                 one.credential_set.clone(),
                 one.kind.clone(),
-                expiry(one.expires_at, now),
+                match &one.refused {
+                    Some(reason) => format!("renewal refused: {reason}"),
+                    None => expiry(one.expires_at, now),
+                },
                 if one.routed { "yes" } else { "missing" }.to_owned(),
             ]
         })
         .collect();
     table(&["PROVIDER", "SET", "TYPE", "EXPIRES", "ROUTE"], &rows)
+}
+
+/// What to do about a login that can no longer be renewed.
+fn lost(one: &Listed) -> String {
+    let Listed { provider, credential_set, .. } = one;
+    format!(
+        "the login of {provider} in set {credential_set} can no longer be renewed\n\
+         hint: log in anew and store it with `terokctl vault add {provider} --set {credential_set}`"
+    )
 }
 
 fn expiry(expires_at: Option<i64>, now: i64) -> String {

@@ -63,7 +63,7 @@ pub(crate) fn sources(directories: &Directories, unlock: &UnlockArgs) -> Sources
     Sources {
         sealed_file: layout::sealed_passphrase_beside(&db_path),
         db_path,
-        use_keyring: false,
+        use_keyring: unlock.use_keyring,
         session_directories: directories.session_passphrases(),
         passphrase_command: unlock.passphrase_command.clone().map(Secret::from),
     }
@@ -88,7 +88,8 @@ pub(crate) fn refuse_stdin_twice(unlock: &UnlockArgs, other: &Source) -> Result<
     Ok(())
 }
 
-fn passphrase(
+/// The passphrase a vault is opened with, and the tier that had it, if it was one.
+pub(super) fn passphrase(
     sources: &Sources,
     unlock: &UnlockArgs,
 ) -> Result<(Secret<String>, Option<Tier>), VaultError> {
@@ -121,9 +122,9 @@ impl fmt::Display for VaultError {
             }
             Self::Open { why: OpenError::WrongPassphrase { path }, tier: Some(tier) } => write!(
                 f,
-                "open vault {}: the passphrase of the {tier} is not this vault's\n\
-                 hint: run `terokctl vault unlock`",
-                path.display()
+                "open vault {}: the passphrase of the {tier} is not this vault's\nhint: {}",
+                path.display(),
+                way_out(*tier)
             ),
             Self::Open { why, .. } => why.fmt(f),
             Self::Passphrase(why) => why.fmt(f),
@@ -132,6 +133,18 @@ impl fmt::Display for VaultError {
                  hint: put one of them into a file",
             ),
         }
+    }
+}
+
+/// What makes a tier have the right passphrase.
+fn way_out(tier: Tier) -> &'static str {
+    match tier {
+        Tier::SealedFile => {
+            "run `terokctl vault passphrase seal --passphrase-file FILE`, or remove the sealed file"
+        }
+        Tier::OsKeyring => "give the keyring's item this vault's passphrase",
+        Tier::KernelKeyring | Tier::SessionFile => "run `terokctl vault unlock`",
+        Tier::Command => "correct what the command prints",
     }
 }
 

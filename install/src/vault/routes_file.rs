@@ -121,6 +121,9 @@ fn route(
     // A header of its own holds the bare credential; the table's default would be `Bearer `.
     let bare = wish.auth_header.as_ref().filter(|name| !name.eq_ignore_ascii_case("authorization"));
     set("auth_prefix", &wish.auth_prefix.clone().or_else(|| bare.map(|_| String::new())));
+    for (member, value) in &wish.additions {
+        route.entry(member.as_str()).or_insert_with(|| value.clone());
+    }
     Ok(route)
 }
 
@@ -166,6 +169,7 @@ mod tests {
             upstream: upstream.map(str::to_owned),
             auth_header: header.map(str::to_owned),
             auth_prefix: prefix.map(str::to_owned),
+            ..RouteArgs::default()
         }
     }
 

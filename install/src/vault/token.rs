@@ -51,7 +51,10 @@ fn mint(directories: &Directories, args: MintArgs) -> Result<(), Failure> {
         credential_set: args.set.to_string(),
         provider: args.provider,
     };
-    let token = vault.mint_token(&info)?;
+    let token = match args.like {
+        Some(form) => vault.mint_token_like(&info, form)?,
+        None => vault.mint_token(&info)?,
+    };
     if args.json {
         let id = id(&token);
         print_json(&serde_json::json!({ "token": token.expose(), "id": id }))?;

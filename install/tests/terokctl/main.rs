@@ -3,9 +3,12 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests are outside the functions clippy exempts")]
 
 mod cleanup;
+mod import;
 mod launch;
 mod machine;
 mod prompt;
 mod run;
 mod ssh;
+mod ssh_keys;
+mod upkeep;
 mod vault;

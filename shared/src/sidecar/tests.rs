@@ -120,6 +120,30 @@ fn loopback_names_ports_inside_the_container() {
 }
 
 #[test]
+fn a_gates_policy_is_handed_on_unread() {
+    let wired = r#""gate_base_path":"/g","gate_token":"t","gate_policy":"#;
+    for policy in ["7", r#"{"protected":["refs/heads/main"]}"#] {
+        let gate = parse(&with(&format!("{wired}{policy}"))).unwrap().gate.unwrap();
+        assert_eq!(gate.policy.unwrap().to_string(), policy);
+    }
+    assert_eq!(parse(&with(&format!("{wired}null"))).unwrap().gate.unwrap().policy, None);
+}
+
+#[test]
+fn activation_on_demand_leaves_after_a_while_of_its_own() {
+    let of = |members: &str| parse(&with(members)).unwrap().activation;
+    let on_demand = |seconds| Activation::OnDemand { leave_after: Duration::from_secs(seconds) };
+    assert_eq!(of(r#""activation":"eager","leave_after_s":7"#), Activation::Eager);
+    assert_eq!(of(r#""activation":"on-demand""#), on_demand(300));
+    assert_eq!(of(r#""activation":"on-demand","leave_after_s":7"#), on_demand(7));
+    for wrong in ["0", "86401", "1.5", "\"7\""] {
+        let members = format!(r#""activation":"on-demand","leave_after_s":{wrong}"#);
+        let message = parse(&with(&members)).unwrap_err().to_string();
+        assert!(message.contains("`leave_after_s`"), "{message}");
+    }
+}
+
+#[test]
 fn what_is_not_a_json_object_is_refused() {
     for json in ["", "{", "[]", "null", "7", "\u{feff}{}", &"[".repeat(100_000)] {
         assert!(parse(json).is_err(), "{:.20}", json);

@@ -3,6 +3,7 @@
 
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde_json::{Map, Value};
 
@@ -103,12 +104,30 @@ impl Members {
         }
     }
 
+    /// Whole seconds, from one to a day.
+    pub(super) fn seconds(&self, key: &'static str) -> Result<Option<Duration>, FieldError> {
+        const WANTED: &str = "a whole number of seconds from 1 to 86400";
+        let Some(value) = self.get(key) else { return Ok(None) };
+        match value.as_u64().filter(|seconds| (1..=86400).contains(seconds)) {
+            Some(seconds) => Ok(Some(Duration::from_secs(seconds))),
+            None if value.is_number() => {
+                Err(FieldError::new(key, format!("expected {WANTED}, found {value}")))
+            }
+            None => Err(FieldError::expected(key, WANTED, value)),
+        }
+    }
+
     pub(super) fn object(&self, key: &'static str) -> Result<Option<Self>, FieldError> {
         match self.get(key) {
             None => Ok(None),
             Some(Value::Object(members)) => Ok(Some(Self(members.clone()))),
             Some(other) => Err(FieldError::expected(key, "an object", other)),
         }
+    }
+
+    /// A member that somebody else checks.
+    pub(super) fn unread(&self, key: &'static str) -> Option<Value> {
+        self.get(key).cloned()
     }
 
     fn get(&self, key: &str) -> Option<&Value> {

@@ -2,9 +2,12 @@
 //! ended as a group.
 
 use std::io;
+use std::os::fd::{AsFd, OwnedFd};
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
+use command_fds::{CommandFdExt, FdMapping};
+use nix::fcntl::{FcntlArg, fcntl};
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 use tokio::io::AsyncReadExt;
@@ -14,11 +17,15 @@ use tokio::time::timeout;
 use crate::cgi::Variable;
 use crate::environment::Environment;
 use crate::git::Git;
+use crate::news::NEWS_FD;
 
 /// How long git may take to remove its lock files before it is killed.
 const CLEAN_UP: Duration = Duration::from_millis(250);
 /// How long a backend may live on after it closed its output.
 const LAST_WORK: Duration = Duration::from_secs(30);
+/// What a pipe to or from git holds: the more, the less often it and the gate wait for each other.
+/// The most that a process without rights may ask for (pipe(7), "Pipe capacity").
+const PIPE: i32 = 1024 * 1024;
 /// How much of one backend's complaints goes to the log.
 const MAX_COMPLAINT: usize = 8 * 1024;
 
@@ -37,14 +44,21 @@ pub(crate) struct Pipes {
 }
 
 impl Backend {
-    /// Starts `git http-backend` with nothing in its environment but what is given here.
+    /// Starts `git http-backend` with nothing in its environment but what is given here; its hooks
+    /// find `news` at a fixed number.
     pub(crate) fn spawn(
         git: &Git,
         environment: &Environment,
         request: &[Variable],
         with_body: bool,
+        news: Option<OwnedFd>,
     ) -> io::Result<(Self, Pipes)> {
-        let mut child = Command::new(git.backend())
+        let mut command = Command::new(git.backend());
+        if let Some(parent_fd) = news {
+            let mapping = vec![FdMapping { parent_fd, child_fd: NEWS_FD }];
+            command.as_std_mut().fd_mappings(mapping).expect("one mapping collides with none");
+        }
+        let mut child = command
             .env_clear()
             .envs(environment.variables())
             .envs(request.iter().map(|(name, value)| (name, value)))
@@ -57,6 +71,10 @@ impl Backend {
         let id = child.id().and_then(|id| i32::try_from(id).ok()).expect("it was not waited for");
         let stdout = child.stdout.take().expect("its standard output is a pipe");
         let pipes = Pipes { stdin: child.stdin.take(), stdout };
+        widen(&pipes.stdout);
+        if let Some(stdin) = &pipes.stdin {
+            widen(stdin);
+        }
         if let Some(stderr) = child.stderr.take() {
             tokio::task::spawn_local(log(stderr));
         }
@@ -91,6 +109,13 @@ impl Backend {
         {
             log::debug!("signal backend {}: {why}", self.group);
         }
+    }
+}
+
+/// A user who has many pipes gets small ones, which do as well, only slower.
+fn widen(pipe: &impl AsFd) {
+    if let Err(why) = fcntl(pipe, FcntlArg::F_SETPIPE_SZ(PIPE)) {
+        log::debug!("widen a pipe: {why}");
     }
 }
 

@@ -19,6 +19,9 @@ pub(crate) const MAX_HEAD: usize = 16 * 1024;
 /// Longest header value that is handed to git.
 const MAX_VALUE: usize = 256;
 
+/// The variable that names the coding of a request's body.
+pub(crate) const CODING: &str = "HTTP_CONTENT_ENCODING";
+
 /// A variable of the backend's environment.
 pub(crate) type Variable = (&'static str, String);
 
@@ -63,7 +66,7 @@ pub(crate) fn variables(
         variables.push(("CONTENT_TYPE", kind));
     }
     if let Some(coding) = coding(headers)? {
-        variables.push(("HTTP_CONTENT_ENCODING", coding.to_owned()));
+        variables.push((CODING, coding.to_owned()));
     }
     if let Some(protocol) = plain(headers, &HeaderName::from_static("git-protocol")) {
         // Older versions of git read only the second.

@@ -15,21 +15,23 @@ use terok_service::clients::{Connection, Drain};
 use terok_shared::secret::Secret;
 
 use crate::answer::{self, Answer, Refusal};
+use crate::audit::Audit;
 use crate::auth::{self, Verdict};
-use crate::cgi;
+use crate::cgi::{self, Variable};
 use crate::environment::Environment;
 use crate::exchange::{self, Backends, ExchangeError};
 use crate::git::Git;
 use crate::home::Home;
 use crate::life;
 use crate::mirror::{Mirror, Presence};
+use crate::policy_source::PolicySource;
 use crate::request_body::BodyError;
-use crate::route::{self, Repository, Route};
+use crate::route::{self, Repository, Resource, Route};
 
 /// How long a client may take over the head of a request, and may idle between two.
 const HEAD_TIME: Duration = Duration::from_secs(30);
 /// Bound of a connection's buffers, which without one grow to several hundred kilobytes.
-const BUFFER: usize = 64 * 1024;
+const BUFFER: usize = 256 * 1024;
 const MAX_FIELDS: usize = 64;
 
 pub(crate) struct Door {
@@ -38,7 +40,7 @@ pub(crate) struct Door {
     pub(crate) mirror: Mirror,
     pub(crate) home: Home,
     pub(crate) git: Rc<Git>,
-    backends: Rc<Backends>,
+    pub(crate) backends: Rc<Backends>,
 }
 
 impl Door {
@@ -49,10 +51,12 @@ impl Door {
         mirror: Mirror,
         git: Git,
         home: Home,
+        policy: PolicySource,
+        audit: Audit,
     ) -> Self {
         let git = Rc::new(git);
-        let environment = Environment::new(&git, &home, &mirror);
-        let backends = Rc::new(Backends::new(Rc::clone(&git), environment));
+        let environment = Environment::new(&git, &home, &mirror, &policy);
+        let backends = Rc::new(Backends::new(Rc::clone(&git), environment, policy, audit));
         Self { token, repository, mirror, home, git, backends }
     }
 
@@ -80,12 +84,21 @@ impl Door {
         }
     }
 
+    /// The command list of a compressed push is not ours to read; git compresses none.
+    fn can_judge(&self, variables: &[Variable]) -> bool {
+        let is_coded = variables.iter().any(|(name, _)| *name == cgi::CODING);
+        self.backends.policy.rules.is_open() || !is_coded
+    }
+
     async fn answer(&self, request: Request<Incoming>) -> Result<Response<Answer>, Refusal> {
         let route = self.admit(&request)?;
         let (parts, body) = request.into_parts();
         let variables =
             cgi::variables(&parts.method, &route.repository, route.resource, &parts.headers)
                 .map_err(|_| Refusal::Coding)?;
+        if route.resource == Resource::ReceivePack && !self.can_judge(&variables) {
+            return Err(Refusal::Coding);
+        }
         let request = exchange::Request { resource: route.resource, variables, body };
         match Rc::clone(&self.backends).ask(request).await {
             Ok((head, output)) => Ok(answer::pass(head, output)),

@@ -6,16 +6,18 @@
 
 use std::ffi::OsString;
 
+use crate::ask_git::SSH_KEYGEN;
 use crate::git::Git;
 use crate::home::{Home, SILENT};
 use crate::mirror::Mirror;
+use crate::policy_source::{self, PolicySource};
 
 /// Names and values, the same for every request.
 #[derive(Debug)]
 pub(crate) struct Environment(Vec<(String, OsString)>);
 
 impl Environment {
-    pub(crate) fn new(git: &Git, home: &Home, mirror: &Mirror) -> Self {
+    pub(crate) fn new(git: &Git, home: &Home, mirror: &Mirror, policy: &PolicySource) -> Self {
         let mut variables: Vec<(String, OsString)> = [
             // The commands first: they call `git` by name and must meet their own version.
             ("PATH", search_path(git, home)),
@@ -34,7 +36,16 @@ impl Environment {
         ]
         .map(|(name, value)| (name.to_owned(), value))
         .into();
-        let settings = settings(home, mirror);
+        if !policy.rules.is_open() {
+            variables.push((policy_source::VARIABLE.to_owned(), policy.text().into()));
+        }
+        if let Some(program) = &git.ssh_keygen {
+            variables.push((SSH_KEYGEN.to_owned(), program.into()));
+        }
+        let mut settings = settings(home, mirror);
+        if let Some(max) = policy.rules.max_pack_bytes() {
+            settings.push(("receive.maxInputSize", max.to_string().into()));
+        }
         variables.push(("GIT_CONFIG_COUNT".to_owned(), settings.len().to_string().into()));
         for (index, (key, value)) in settings.into_iter().enumerate() {
             variables.push((format!("GIT_CONFIG_KEY_{index}"), key.into()));
@@ -75,6 +86,12 @@ fn settings(home: &Home, mirror: &Mirror) -> Vec<(&'static str, OsString)> {
         ("http.receivepack", "true".into()),
         ("uploadpack.allowFilter", "true".into()),
         ("receive.advertisePushOptions", "true".into()),
+        // A blob larger than this is streamed instead of held in memory, and what searching for
+        // deltas may hold is bounded.
+        ("core.bigFileThreshold", "32m".into()),
+        ("pack.windowMemory", "128m".into()),
+        ("pack.deltaCacheSize", "64m".into()),
+        ("core.deltaBaseCacheLimit", "64m".into()),
         // Nothing outlives the request that started it.
         ("gc.autoDetach", "false".into()),
         ("maintenance.autoDetach", "false".into()),
@@ -88,10 +105,16 @@ mod tests {
     use std::path::Path;
 
     fn environment() -> Environment {
-        let git = Git { program: "/usr/bin/git".into(), exec_path: "/usr/lib/git-core".into() };
+        let git = Git {
+            program: "/usr/bin/git".into(),
+            exec_path: "/usr/lib/git-core".into(),
+            ssh_keygen: None,
+        };
         let home = Home { program: "/x/terok-git-gate".into(), directory: "/x/git-home".into() };
         let mirror = Mirror::locate(Path::new("/nowhere/gate"), &Repository::parse("web").unwrap());
-        Environment::new(&git, &home, &mirror)
+        let sidecar = Some(serde_json::json!({ "max_pack_bytes": 77 }));
+        let policy = PolicySource::open(sidecar, "/nowhere/gate/web.policy.json".into());
+        Environment::new(&git, &home, &mirror, &policy)
     }
 
     fn value(name: &str) -> Option<String> {
@@ -117,5 +140,12 @@ mod tests {
         assert_eq!(value("PATH").as_deref(), Some("/usr/lib/git-core:/usr/bin:/x/git-home/bin"));
         let made = environment();
         assert!(made.variables().any(|(_, value)| value == "/nowhere/gate/web.git"));
+    }
+
+    #[test]
+    fn the_policy_reaches_git_and_the_hooks() {
+        assert!(value(policy_source::VARIABLE).unwrap().contains("77"));
+        let made = environment();
+        assert!(made.variables().any(|(_, value)| value == "receive.maxInputSize"));
     }
 }

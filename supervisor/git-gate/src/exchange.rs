@@ -11,24 +11,30 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use hyper::HeaderMap;
+use hyper::StatusCode;
 use hyper::body::{Body, Incoming};
+use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
 use tokio::io::AsyncReadExt;
 use tokio::process::ChildStdout;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::time::timeout;
 
 use crate::answer::{Aborted, Output};
+use crate::audit::Audit;
 use crate::backend::Backend;
 use crate::cgi::{self, CgiError, Head, MAX_HEAD, Variable};
 use crate::environment::Environment;
 use crate::git::Git;
+use crate::policy_source::PolicySource;
+use crate::push::{Opening, Underway};
 use crate::request_body::{self, BodyError, Feeding};
 use crate::route::Resource;
 
 /// Backends at a time; further requests wait for one to end.
 const MAX_BACKENDS: usize = 16;
-/// Bytes read from a backend at once: what a pipe holds (pipe(7)).
-const CHUNK: usize = 64 * 1024;
+/// Bytes read from a backend at once.
+const CHUNK: usize = 256 * 1024;
 /// How long git may take to give up by itself on a request that was cut short.
 const HANG_UP: Duration = Duration::from_millis(500);
 /// How long a client may leave what it asked for unread.
@@ -39,6 +45,8 @@ const UNREAD: Duration = Duration::from_secs(300);
 pub(crate) struct Backends {
     git: Rc<Git>,
     environment: Environment,
+    pub(crate) policy: PolicySource,
+    audit: Rc<Audit>,
     places: Arc<Semaphore>,
 }
 
@@ -63,8 +71,19 @@ pub(crate) enum ExchangeError {
 type Begun = Result<(Head, Output), ExchangeError>;
 
 impl Backends {
-    pub(crate) fn new(git: Rc<Git>, environment: Environment) -> Self {
-        Self { git, environment, places: Arc::new(Semaphore::new(MAX_BACKENDS)) }
+    pub(crate) fn new(
+        git: Rc<Git>,
+        environment: Environment,
+        policy: PolicySource,
+        audit: Audit,
+    ) -> Self {
+        let places = Arc::new(Semaphore::new(MAX_BACKENDS));
+        Self { git, environment, policy, audit: Rc::new(audit), places }
+    }
+
+    /// No backend runs and none is waited for.
+    pub(crate) fn are_idle(&self) -> bool {
+        self.places.available_permits() == MAX_BACKENDS
     }
 
     /// Hands a request to git. Dropping the future, and later the output, tells that the client is
@@ -82,7 +101,8 @@ impl Backends {
             () = asker.closed() => return,
         };
         let mut running = match started {
-            Ok(running) => running,
+            Ok(Started::Running(running)) => running,
+            Ok(Started::Refused(report)) => return drop(asker.send(Ok(refused(report)))),
             Err(why) => return drop(asker.send(Err(why))),
         };
         let head = tokio::select! {
@@ -104,25 +124,66 @@ impl Backends {
         }
     }
 
-    /// No process is started for a client that sends no body, nor past the bound.
-    async fn start(&self, mut request: Request) -> Result<Running, ExchangeError> {
+    /// No process is started for a client that sends no body, for a push that is refused, nor past
+    /// the bound.
+    async fn start(&self, mut request: Request) -> Result<Started, ExchangeError> {
         let with_body = request.resource.is_service() && !request.body.is_end_stream();
-        let first = if with_body {
+        let mut first = if with_body {
             // Asking for the first bytes is also what sends `100 Continue`.
             request_body::next(&mut request.body).await.map_err(ExchangeError::Client)?
         } else {
             None
         };
+        let is_push = with_body && request.resource == Resource::ReceivePack;
+        let mut opening = None;
+        if is_push && !self.policy.rules.is_open() {
+            let read = Opening::read(first.take(), &mut request.body).await;
+            let read = read.map_err(ExchangeError::Client)?;
+            if let Some(report) = read.refuse(&self.policy, &self.audit) {
+                // A client reads the answer when it has sent everything.
+                request_body::discard(&mut request.body).await.map_err(ExchangeError::Client)?;
+                return Ok(Started::Refused(report));
+            }
+            first = Some(read.bytes.clone());
+            opening = Some(read);
+        }
         let place = Arc::clone(&self.places).acquire_owned().await.expect("it is never closed");
+        let (push, news) = if is_push {
+            let max_pack = self.policy.rules.max_pack_bytes();
+            let begun = Underway::begin(opening, max_pack, &self.audit);
+            let (push, news) = begun.map_err(ExchangeError::Spawn)?;
+            (Some(push), Some(news))
+        } else {
+            (None, None)
+        };
         let (backend, pipes) =
-            Backend::spawn(&self.git, &self.environment, &request.variables, with_body)
+            Backend::spawn(&self.git, &self.environment, &request.variables, with_body, news)
                 .map_err(ExchangeError::Spawn)?;
+        let received = push.as_ref().map(|push| Rc::clone(&push.received)).unwrap_or_default();
         let feeding = match pipes.stdin {
-            Some(stdin) => Feeding::start(first, request.body, stdin),
+            Some(stdin) => Feeding::start(first, request.body, stdin, received),
             None => Feeding::default(),
         };
-        Ok(Running { backend, stdout: pipes.stdout, feeding, place })
+        Ok(Started::Running(Running { backend, stdout: pipes.stdout, feeding, push, place }))
     }
+}
+
+enum Started {
+    Running(Running),
+    /// git has not been asked; this is the whole answer.
+    Refused(Vec<u8>),
+}
+
+/// An answer of our own, as git would send it.
+fn refused(report: Vec<u8>) -> (Head, Output) {
+    let mut headers = HeaderMap::new();
+    let kind = HeaderValue::from_static("application/x-git-receive-pack-result");
+    headers.insert(CONTENT_TYPE, kind);
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    let (sender, output) = mpsc::channel(1);
+    // The channel is empty, so there is room.
+    let _ = sender.try_send(Ok(report.into()));
+    (Head { status: StatusCode::OK, headers }, output)
 }
 
 /// A started backend; fields are dropped in this order when the gate ends.
@@ -130,6 +191,7 @@ struct Running {
     backend: Backend,
     stdout: ChildStdout,
     feeding: Feeding,
+    push: Option<Underway>,
     place: OwnedSemaphorePermit,
 }
 
@@ -148,7 +210,9 @@ impl Running {
         sender: mpsc::Sender<Result<Bytes, Aborted>>,
         resource: Resource,
     ) {
-        match relay(rest, &mut self.stdout, &mut self.feeding, &sender).await {
+        let relayed =
+            relay(rest, &mut self.stdout, &mut self.feeding, &mut self.push, &sender).await;
+        match relayed {
             Delivered::ToTheEnd => self.end(sender).await,
             Delivered::ClientGone => self.abandon(resource).await,
             Delivered::BodyBroken(why) => {
@@ -168,7 +232,13 @@ impl Running {
     /// error of its own has told the client about it in git's protocol.
     async fn end(self, sender: mpsc::Sender<Result<Bytes, Aborted>>) {
         match self.backend.finish().await {
-            Ok(status) if status.code().is_some() => log::debug!("git ended with {status}"),
+            Ok(status) if status.code().is_some() => {
+                log::debug!("git ended with {status}");
+                if let Some(push) = self.push {
+                    let rest = push.end().await;
+                    let _ = timeout(UNREAD, sender.send(Ok(rest))).await;
+                }
+            }
             Ok(status) => {
                 log::warn!("git ended with {status}");
                 let _ = timeout(UNREAD, sender.send(Err(Aborted))).await;
@@ -221,11 +291,16 @@ async fn relay(
     mut chunk: BytesMut,
     stdout: &mut ChildStdout,
     feeding: &mut Feeding,
+    push: &mut Option<Underway>,
     sender: &mpsc::Sender<Result<Bytes, Aborted>>,
 ) -> Delivered {
     loop {
-        if !chunk.is_empty() {
-            let passed = timeout(UNREAD, sender.send(Ok(chunk.split().freeze()))).await;
+        let mut passing = chunk.split().freeze();
+        if let Some(push) = push {
+            passing = push.pass(passing);
+        }
+        if !passing.is_empty() {
+            let passed = timeout(UNREAD, sender.send(Ok(passing))).await;
             if !matches!(passed, Ok(Ok(()))) {
                 return Delivered::ClientGone;
             }

@@ -19,6 +19,8 @@ pub(crate) struct Git {
     pub(crate) program: PathBuf,
     /// The directory of its commands (git(1), `--exec-path`).
     pub(crate) exec_path: PathBuf,
+    /// What git checks SSH signatures with, where it is installed.
+    pub(crate) ssh_keygen: Option<PathBuf>,
 }
 
 #[derive(Debug)]
@@ -35,15 +37,12 @@ impl Git {
             .ok()
             .filter(|path| !path.is_empty())
             .unwrap_or_else(|| PROGRAM_DIRECTORIES.to_owned());
-        let found = std::env::split_paths(&searched)
-            .filter(|directory| directory.is_absolute())
-            .map(|directory| directory.join("git"))
-            .find(|program| is_executable(program))
-            .ok_or(GitError::Missing { searched })?;
+        let ssh_keygen = look_for("ssh-keygen", &searched);
+        let found = look_for("git", &searched).ok_or(GitError::Missing { searched })?;
         let unusable = |why| GitError::Unusable { program: found.clone(), why };
         let program = fs::canonicalize(&found).map_err(unusable)?;
         let exec_path = exec_path(&found).map_err(unusable)?;
-        let git = Self { program, exec_path };
+        let git = Self { program, exec_path, ssh_keygen };
         if !is_executable(&git.backend()) {
             return Err(GitError::BackendMissing { exec_path: git.exec_path });
         }
@@ -54,6 +53,13 @@ impl Git {
     pub(crate) fn backend(&self) -> PathBuf {
         self.exec_path.join(BACKEND)
     }
+}
+
+fn look_for(program: &str, searched: &str) -> Option<PathBuf> {
+    std::env::split_paths(searched)
+        .filter(|directory| directory.is_absolute())
+        .map(|directory| directory.join(program))
+        .find(|program| is_executable(program))
 }
 
 fn exec_path(program: &Path) -> io::Result<PathBuf> {

@@ -3,6 +3,7 @@
 //!
 //! ```text
 //! <directory of the programs>/terok-git-gate
+//!                             git-home/hooks/pre-receive  -> ../../terok-git-gate
 //!                             git-home/hooks/post-receive -> ../../terok-git-gate
 //!                             git-home/bin/silent         -> ../../terok-git-gate
 //! ```
@@ -16,7 +17,8 @@ use std::io;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
-/// The name git runs the hook under (githooks(5)).
+/// The names git runs the hooks under (githooks(5)).
+pub(crate) const PRE_RECEIVE: &str = "pre-receive";
 pub(crate) const POST_RECEIVE: &str = "post-receive";
 /// Does nothing and says nothing: stands in for programs that a repository might name.
 pub(crate) const SILENT: &str = "silent";
@@ -62,7 +64,8 @@ impl Home {
     fn mend(&self) -> io::Result<()> {
         let name = self.program.file_name().expect("a program's file has a name");
         let target = Path::new("../..").join(name);
-        for link in [self.hooks().join(POST_RECEIVE), self.programs().join(SILENT)] {
+        let hooks = [PRE_RECEIVE, POST_RECEIVE].map(|hook| self.hooks().join(hook));
+        for link in hooks.into_iter().chain([self.programs().join(SILENT)]) {
             if fs::canonicalize(&link).is_ok_and(|found| found == self.program) {
                 continue;
             }

@@ -9,6 +9,7 @@ use terok_service::{Lane, Sockets};
 use crate::git::Git;
 use crate::home::Home;
 use crate::mirror::Mirror;
+use crate::policy::Rules;
 
 /// Shared libraries, and what the dynamic loader and libc look at.
 const READ: [&str; 12] = [
@@ -30,16 +31,22 @@ const READ: [&str; 12] = [
 const LOADER_DIRECTORIES: [&str; 3] = ["/lib", "/lib64", "/usr/lib"];
 const LOADER_NAMES: [&str; 3] = ["ld-linux", "ld-musl", "ld64.so"];
 
-pub(crate) fn of(git: &Git, home: &Home, mirror: &Mirror) -> Lane {
+pub(crate) fn of(git: &Git, home: &Home, mirror: &Mirror, rules: &Rules) -> Lane {
     let mut read: Vec<PathBuf> = READ.iter().map(PathBuf::from).collect();
     read.push(home.directory.clone());
     let mut execute = vec![git.exec_path.clone(), git.program.clone(), home.program.clone()];
+    let signers: Vec<PathBuf> = rules.signers().map(Path::to_owned).collect();
+    if !signers.is_empty() {
+        execute.extend(git.ssh_keygen.clone());
+        read.extend(signers);
+    }
     execute.extend(LOADER_DIRECTORIES.iter().flat_map(|directory| loaders(Path::new(directory))));
     Lane {
         read,
         write: vec![mirror.path().to_owned(), PathBuf::from("/dev/null")],
         execute,
         sockets: Sockets::Inherited,
+        ..Lane::default()
     }
 }
 

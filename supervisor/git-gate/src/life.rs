@@ -11,18 +11,26 @@ use terok_service::{Failure, Inherited, Lane, Life};
 use terok_shared::handover::{Common, GateSlice};
 use terok_shared::secret::Secret;
 use terok_shared::service::Service;
+use terok_shared::sys::descriptors;
 
+use crate::audit::Audit;
 use crate::door::{self, Door};
+use crate::exchange::Backends;
 use crate::git::Git;
 use crate::home::Home;
 use crate::lane;
 use crate::mirror::{Mirror, Presence};
+use crate::news::NEWS_FD;
+use crate::policy::Rules;
+use crate::policy_source::PolicySource;
 use crate::route::Repository;
 
 /// Connections at a time; further ones wait in the kernel's queue.
 const MAX_CLIENTS: usize = 256;
 /// How often an absent mirror is looked for.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
+/// How often the files of the policy are looked at.
+const LOOK_AT_POLICY: Duration = Duration::from_millis(250);
 
 pub(crate) struct Gate {
     listener: Listener,
@@ -33,13 +41,14 @@ pub(crate) struct Gate {
 enum LifeError {
     ProjectUnusable { project_id: String },
     MirrorChanged { path: PathBuf },
+    PolicyChanged,
 }
 
 impl Life for Gate {
     const SERVICE: Service = Service::Gate;
     type Slice = GateSlice;
 
-    fn open(slice: GateSlice, _: &Common, mut inherited: Inherited) -> Result<Self, Failure> {
+    fn open(slice: GateSlice, common: &Common, mut inherited: Inherited) -> Result<Self, Failure> {
         let token = Secret::from(slice.token);
         let listener = inherited.listener()?;
         let Some(repository) = Repository::parse(&slice.project_id) else {
@@ -54,16 +63,26 @@ impl Life for Gate {
                 mirror.path().display()
             );
         }
-        Ok(Self { listener, door: Door::new(token, repository, mirror, git, home) })
+        let policy = PolicySource::open(slice.policy, mirror.policy_file());
+        if let Rules::Malformed(why) = &policy.rules {
+            log::error!("no push is taken, the policy is malformed: {why}");
+        }
+        let container = common.container_name.clone();
+        let audit = Audit::new(inherited.audit.take(), slice.project_id, container);
+        Ok(Self { listener, door: Door::new(token, repository, mirror, git, home, policy, audit) })
     }
 
     fn lane(&self) -> Lane {
-        lane::of(&self.door.git, &self.door.home, &self.door.mirror)
+        let door = &self.door;
+        lane::of(&door.git, &door.home, &door.mirror, &door.backends.policy.rules)
     }
 
     fn serve(self) -> Result<(), Failure> {
         let Self { listener, door } = self;
         let door = Rc::new(door);
+        // What a backend inherits at a fixed number must not meet the standard library's own
+        // descriptors there.
+        let _low = descriptors::reserve_up_to(NEWS_FD)?;
         clients::block_on(async {
             let serving = clients::serve(listener, MAX_CLIENTS, |connection, drain| {
                 door::attend(Rc::clone(&door), connection, drain)
@@ -71,11 +90,15 @@ impl Life for Gate {
             tokio::select! {
                 served = serving => served,
                 never = watch(&door.mirror) => match never {},
+                never = watch_policy(&door.backends) => match never {},
             }
         })??;
         match door.mirror.presence() {
             Presence::Changed => {
                 Err(LifeError::MirrorChanged { path: door.mirror.path().to_owned() }.into())
+            }
+            Presence::Served | Presence::Absent if door.backends.policy.has_changed() => {
+                Err(LifeError::PolicyChanged.into())
             }
             Presence::Served | Presence::Absent => Ok(()),
         }
@@ -92,6 +115,16 @@ async fn watch(mirror: &Mirror) -> std::convert::Infallible {
     if mirror.presence() == Presence::Changed {
         leave();
     }
+    std::future::pending().await
+}
+
+/// Ends the service once the policy is another one, for the same reason, as soon as nobody is in
+/// the middle of a transfer. Pushes are refused until then.
+async fn watch_policy(backends: &Backends) -> std::convert::Infallible {
+    while !(backends.policy.has_changed() && backends.are_idle()) {
+        tokio::time::sleep(LOOK_AT_POLICY).await;
+    }
+    leave();
     std::future::pending().await
 }
 
@@ -115,6 +148,7 @@ impl fmt::Display for LifeError {
                 "the mirror {} is another directory than at the start: starting again",
                 path.display()
             ),
+            Self::PolicyChanged => write!(f, "the push policy has changed: starting again"),
         }
     }
 }

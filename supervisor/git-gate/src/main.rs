@@ -2,8 +2,8 @@
 //! `git http-backend`.
 //!
 //! In: a slice (directory of mirrors, project, token) and a listening socket. Out: git's answers,
-//! byte for byte. The same program is also the `post-receive` hook that git runs after a push, so
-//! that no shell and no script is ever part of it.
+//! byte for byte. The same program is also the hooks that git runs before and after a push, so that
+//! no shell and no script is ever part of it.
 
 mod life;
 
@@ -16,6 +16,15 @@ mod cgi;
 mod exchange;
 mod request_body;
 
+mod command_list;
+mod pattern;
+mod pkt_line;
+mod policy;
+mod policy_source;
+mod push;
+mod report;
+mod update;
+
 mod backend;
 mod environment;
 mod git;
@@ -23,9 +32,15 @@ mod home;
 mod lane;
 mod mirror;
 
+mod ask_git;
 mod backup;
+mod hook;
 mod marker;
+mod news;
 mod post_receive;
+mod pre_receive;
+
+mod audit;
 
 use std::ffi::OsStr;
 use std::path::Path;
@@ -34,6 +49,7 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     let invoked_as = std::env::args_os().next().unwrap_or_default();
     match Path::new(&invoked_as).file_name().and_then(OsStr::to_str) {
+        Some(home::PRE_RECEIVE) => pre_receive::main(),
         Some(home::POST_RECEIVE) => post_receive::main(),
         Some(home::SILENT) => ExitCode::SUCCESS,
         _ => terok_service::run::<life::Gate>(),

@@ -42,6 +42,11 @@ impl Mirror {
         &self.base
     }
 
+    /// The file beside it that says what may be pushed.
+    pub(crate) fn policy_file(&self) -> PathBuf {
+        self.path.with_extension("policy.json")
+    }
+
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }

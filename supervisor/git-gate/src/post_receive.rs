@@ -1,87 +1,62 @@
-//! The hook git runs after the refs of a push were updated (githooks(5), "post-receive"): saves
-//! what the push threw away, and leaves the push marker.
+//! The hook git runs after the refs of a push were updated (githooks(5), "post-receive"): makes
+//! sure that what the push threw away is saved, and leaves the push marker.
 //!
-//! In: the updated refs on standard input, the repository in `GIT_DIR`. Out: backup refs, the
-//! marker, and lines on standard error, which git passes on to the pushing client. The push has
-//! happened already, so nothing here can fail it; this program's own exit status is always 0.
+//! In: the updated refs on standard input, the repository in `GIT_DIR`. Out: backup refs that
+//! `pre-receive` could not make, the marker, news for the gate, and lines on standard error, which
+//! git passes on to the pushing client. The push has happened already, so nothing here can fail
+//! it; this program's own exit status is always 0.
 
-use std::ffi::OsStr;
-use std::io::{self, Read, Write};
-use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
-use std::process::{Command, ExitCode, Stdio};
+use std::process::ExitCode;
 
 use jiff::Timestamp;
-use terok_shared::sys::descriptors;
 
-use crate::backup::{self, Need, Update};
+use crate::ask_git;
+use crate::backup;
+use crate::hook::{self, Hook};
 use crate::marker;
-
-/// Longest list of updates; a push of 50 000 refs has about 8 MiB.
-const MAX_INPUT: u64 = 64 * 1024 * 1024;
-const STAMP: &str = "%Y%m%dT%H%M%SZ";
-const FIRST_STRAY: i32 = 3;
+use crate::news;
+use crate::pre_receive::{STAMP, loses_its_tip};
+use crate::update::Update;
 
 pub(crate) fn main() -> ExitCode {
-    if let Err(why) = descriptors::close_from(FIRST_STRAY) {
-        tell(format!("WARNING could not close stray descriptors: {why}").as_bytes());
-    }
-    let mut updates = Vec::new();
-    if let Err(why) = io::stdin().lock().take(MAX_INPUT).read_to_end(&mut updates) {
-        tell(format!("WARNING could not read the updated refs: {why}").as_bytes());
-    }
+    let mut hook = Hook::begin();
+    let input = std::mem::take(&mut hook.input);
     let now = Timestamp::now();
-    let notes: Vec<_> = updates
-        .split(|&byte| byte == b'\n')
-        .filter_map(Update::parse)
-        .filter_map(|update| save(&update, now))
-        .collect();
+    let mut notes = Vec::new();
+    for update in hook::updates(&input) {
+        let backup = match loses_its_tip(&update).then(|| save(&update, now)) {
+            None => None,
+            Some(Ok(backup)) => {
+                hook.tell(&[b"saved ", backup.as_slice()].concat());
+                notes.push([b"backed-up ", backup.as_slice()].concat());
+                Some(backup)
+            }
+            Some(Err(branch)) => {
+                let old = update.old.as_bytes();
+                hook.tell(
+                    &[b"WARNING could not back up ", branch, b", whose old tip was ", old].concat(),
+                );
+                notes.push([b"backup-FAILED ", branch, b" ", old].concat());
+                None
+            }
+        };
+        hook.report(&news::updated(&update, backup.as_deref()));
+    }
     let git_directory = std::env::var_os("GIT_DIR").map_or_else(|| PathBuf::from("."), Into::into);
-    if let Err(why) = marker::write(&git_directory, now, &updates, &notes) {
-        tell(format!("WARNING could not write the push marker: {why}").as_bytes());
+    if let Err(why) = marker::write(&git_directory, now, &input, &notes) {
+        hook.tell(format!("WARNING could not write the push marker: {why}").as_bytes());
     }
     ExitCode::SUCCESS
 }
 
-/// Saves the old tip when the update threw it away; the answer is the marker's note about it.
-fn save(update: &Update<'_>, now: Timestamp) -> Option<Vec<u8>> {
-    let forwarded = match update.need() {
-        Need::Nothing => true,
-        Need::Backup => false,
-        Need::BackupUnlessForwarded => is_ancestor(update.old, update.new),
-    };
-    if forwarded {
-        return None;
+/// The ref that keeps the old tip: the one made before the update, else one made now. On failure
+/// the branch's name.
+fn save<'a>(update: &Update<'a>, now: Timestamp) -> Result<Vec<u8>, &'a [u8]> {
+    let branch = update.branch().unwrap_or(update.name);
+    if let Some(found) = ask_git::newest_ref_to(update.old, &backup::directory(branch)) {
+        return Ok(found);
     }
-    let branch = update.branch()?;
     let backup = backup::name(branch, &now.strftime(STAMP).to_string(), update.old);
-    if git(&[b"update-ref", &backup, update.old.as_bytes()]) {
-        tell(&[b"saved ", backup.as_slice()].concat());
-        return Some([b"backed-up ", backup.as_slice()].concat());
-    }
-    let old = update.old.as_bytes();
-    tell(&[b"WARNING could not back up ", branch, b", whose old tip was ", old].concat());
-    Some([b"backup-FAILED ", branch, b" ", old].concat())
-}
-
-/// When git cannot tell, the answer is no, and a backup more than needed is made.
-fn is_ancestor(old: &str, new: &str) -> bool {
-    git(&[b"merge-base", b"--is-ancestor", old.as_bytes(), new.as_bytes()])
-}
-
-/// Runs a git command in the repository that `GIT_DIR` names.
-fn git(arguments: &[&[u8]]) -> bool {
-    Command::new("git")
-        .args(arguments.iter().map(|argument| OsStr::from_bytes(argument)))
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .status()
-        .is_ok_and(|status| status.success())
-}
-
-/// A line for the client's terminal, where it appears as `remote: gate: …`.
-fn tell(words: &[u8]) {
-    // The client may be gone; the push stands all the same.
-    let _ = io::stderr().lock().write_all(&[b"gate: ", words, b"\n"].concat());
+    if ask_git::make_ref(&backup, update.old) { Ok(backup) } else { Err(branch) }
 }

@@ -1,8 +1,10 @@
 //! A request's body on its way to a backend's standard input, chunk by chunk, as fast as the
 //! slower of the two.
 
+use std::cell::Cell;
 use std::fmt;
 use std::future::pending;
+use std::rc::Rc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -53,9 +55,16 @@ impl Feeding {
     /// end of file, as a lost connection of any other transport does: commands end with a flush
     /// packet and packs with a checksum (gitprotocol-pack(5)), so git takes neither for whole, and
     /// removes what it had stored of it.
-    pub(crate) fn start(first: Option<Bytes>, body: Incoming, stdin: ChildStdin) -> Self {
+    ///
+    /// `received` counts the bytes that came in.
+    pub(crate) fn start(
+        first: Option<Bytes>,
+        body: Incoming,
+        stdin: ChildStdin,
+        received: Rc<Cell<u64>>,
+    ) -> Self {
         let mut task = JoinSet::new();
-        task.spawn_local(feed(first, body, stdin));
+        task.spawn_local(feed(first, body, stdin, received));
         Self { task, whole: false }
     }
 
@@ -87,22 +96,25 @@ async fn feed(
     first: Option<Bytes>,
     mut body: Incoming,
     mut stdin: ChildStdin,
+    received: Rc<Cell<u64>>,
 ) -> Result<(), BodyError> {
     let mut chunk = first;
     while let Some(bytes) = chunk {
+        received.set(received.get() + bytes.len() as u64);
         if stdin.write_all(&bytes).await.is_err() {
             // git has closed its input: its answer is ready, or it is dead and the reader of its
             // output finds out.
             drop(stdin);
-            return discard(body).await;
+            return discard(&mut body).await;
         }
         chunk = next(&mut body).await?;
     }
     Ok(())
 }
 
-async fn discard(mut body: Incoming) -> Result<(), BodyError> {
-    while next(&mut body).await?.is_some() {}
+/// Reads a body that nobody wants to its end.
+pub(crate) async fn discard(body: &mut Incoming) -> Result<(), BodyError> {
+    while next(body).await?.is_some() {}
     Ok(())
 }
 

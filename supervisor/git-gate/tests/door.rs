@@ -170,7 +170,7 @@ fn without_git_it_ends_with_4_and_says_how_to_install_it() {
     let root = tempfile::tempdir().unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let log = root.path().join("log");
-    let (mut gate, ready) = gate::spawn(root.path().to_owned(), &listener, "/nowhere", log.clone());
+    let (mut gate, ready) = gate::spawn(root.path(), &listener, "/nowhere", log.clone(), None);
     let mut said = Vec::new();
     std::fs::File::from(ready).read_to_end(&mut said).unwrap();
     assert_eq!(said, b"");

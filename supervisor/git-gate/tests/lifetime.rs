@@ -5,13 +5,13 @@
 mod gate;
 
 use std::fs;
-use std::io::{Read, Write};
+use std::io::Read;
 use std::net::TcpStream;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::time::Duration;
 
-use gate::{TOKEN, World, authorization, eventually};
+use gate::{World, begin, begin_push, eventually, pkt};
 use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::Pid;
 
@@ -26,17 +26,6 @@ fn filled() -> (World, String) {
     (world, tip)
 }
 
-fn begin(world: &World, service: &str, rest: &[u8]) -> TcpStream {
-    let mut stream = world.connect();
-    let head = format!(
-        "POST /web.git/git-{service} HTTP/1.1\r\nHost: g\r\n{}\
-         Content-Type: application/x-git-{service}-request\r\n",
-        authorization(TOKEN)
-    );
-    stream.write_all(&[head.as_bytes(), rest].concat()).unwrap();
-    stream
-}
-
 /// Asks for everything and reads nothing.
 fn begin_fetch(world: &World, tip: &str) -> TcpStream {
     let body = format!("0032want {tip}\n00000009done\n");
@@ -47,19 +36,6 @@ fn begin_fetch(world: &World, tip: &str) -> TcpStream {
     );
     eventually("a backend runs", SOON, || !world.backends().is_empty());
     stream
-}
-
-fn pkt(line: &str) -> String {
-    format!("{:04x}{line}", line.len() + 4)
-}
-
-/// Sends the commands of a push and the start of its pack, then no more.
-fn begin_push(world: &World, name: &str) -> TcpStream {
-    let (old, new) = ("0".repeat(40), "1".repeat(40));
-    let commands = pkt(&format!("{old} {new} refs/heads/{name}\0report-status\n"));
-    let body = format!("{commands}0000PACK\0\0\0\u{2}\0\0\0\u{9}");
-    let chunk = format!("Transfer-Encoding: chunked\r\n\r\n{:x}\r\n{body}\r\n", body.len());
-    begin(world, "receive-pack", chunk.as_bytes())
 }
 
 fn leftovers(mirror: &Path) -> Vec<String> {
@@ -125,7 +101,8 @@ fn a_push_whose_client_leaves_at_the_end_is_whole_or_absent() {
         let there = !world.in_mirror(&["for-each-ref", &format!("refs/heads/{name}")]).is_empty();
         let backups = format!("refs/terok/backup/{name}/");
         let saved = !world.in_mirror(&["for-each-ref", &backups]).is_empty();
-        assert_ne!(there, saved, "round {round}: neither or both");
+        // A backup is made before the branch goes, so both is possible and neither is not.
+        assert!(there || saved, "round {round}: lost");
     }
 }
 

@@ -133,3 +133,35 @@ fn a_branch_name_that_is_not_utf8_is_backed_up() {
     let listed = world.git(&world.mirror(), &["for-each-ref", "--format=%(refname)"]).stdout;
     assert!(listed.starts_with(b"refs/terok/backup/b\xff/"), "{listed:?}");
 }
+
+#[test]
+fn a_deletion_with_a_made_up_old_tip_is_refused() {
+    let world = World::new();
+    let tree = world.work_tree("a", 10);
+    world.git_ok(&tree, &["push", "-q", "origin", "main"]);
+    let tip = world.in_mirror(&["rev-parse", "main"]);
+    let null = "0".repeat(40);
+    // git would delete the branch: it takes an unknown old object for that of a damaged ref.
+    for old in [&null, &"1".repeat(40)] {
+        let command = gate::pkt(&format!("{old} {null} refs/heads/main\0report-status"));
+        let answer = gate::post_push(&world, &format!("{command}0000"));
+        assert!(answer.contains("ng refs/heads/main "), "{answer}");
+        assert_eq!(world.in_mirror(&["rev-parse", "main"]), tip);
+    }
+    assert_eq!(backups(&world), []);
+}
+
+#[test]
+fn a_backup_is_made_before_the_branch_moves() {
+    let world = World::new();
+    let tree = world.work_tree("a", 10);
+    world.git_ok(&tree, &["push", "-q", "origin", "main"]);
+    let tip = world.in_mirror(&["rev-parse", "main"]);
+    world.git_ok(&tree, &["commit", "-q", "--amend", "-m", "other"]);
+    // The move itself fails: somebody else holds the branch's lock.
+    fs::write(world.mirror().join("refs/heads/main.lock"), "").unwrap();
+    let refused = world.git(&tree, &["push", "-q", "-f", "origin", "main"]);
+    assert!(!refused.status.success());
+    assert_eq!(world.in_mirror(&["rev-parse", "main"]), tip);
+    assert_eq!(backups(&world).iter().map(|(_, tip)| tip.clone()).collect::<Vec<_>>(), [tip]);
+}

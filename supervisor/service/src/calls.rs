@@ -1,8 +1,9 @@
 //! System calls that no service has a use for, refused from confinement on (seccomp(2)).
 //!
-//! A list of refusals, not of permissions: what the C library and the runtime call changes with
-//! their versions. It closes the ways around the other barriers: sockets, programs, other
-//! processes, fresh capabilities.
+//! For most services this is a list of refusals, not of permissions: what the C library and the
+//! runtime call changes with their versions. It closes the ways around the other barriers:
+//! sockets, programs, other processes, fresh capabilities. A service that does little names all it
+//! calls, and has nothing else left.
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
@@ -71,7 +72,29 @@ pub(crate) fn refuse(lane: &Lane) -> Result<(), String> {
     if cfg!(target_arch = "x86_64") {
         program.splice(0..0, no_x32());
     }
-    install(&program)
+    install(&program)?;
+    // Last: after it no filter can be installed any more.
+    match lane.calls {
+        Some(calls) => install(&only(calls)?),
+        None => Ok(()),
+    }
+}
+
+/// Lets these calls through. Any other is answered as one that the kernel does not have, which is
+/// the answer that the C library knows a way around. Memory with code in it is not made any more.
+fn only(calls: &[libc::c_long]) -> Result<BpfProgram, String> {
+    let mut rules: Rules = calls.iter().map(|call| (*call, vec![])).collect();
+    for call in [libc::SYS_mmap, libc::SYS_mprotect] {
+        // The third argument of both (mmap(2), mprotect(2)).
+        let code = argument(2, SeccompCmpOp::MaskedEq(EXECUTABLE), 0).map_err(text)?;
+        let rule = SeccompRule::new(vec![code]).map_err(text)?;
+        rules.entry(call).and_modify(|existing| existing.push(rule));
+    }
+    let architecture = std::env::consts::ARCH.try_into().map_err(text)?;
+    let missing = SeccompAction::Errno(libc::ENOSYS as u32);
+    SeccompFilter::new(rules, missing, SeccompAction::Allow, architecture)
+        .and_then(BpfProgram::try_from)
+        .map_err(text)
 }
 
 fn refused(lane: &Lane) -> Result<Rules, seccompiler::BackendError> {
@@ -96,6 +119,7 @@ fn refused(lane: &Lane) -> Result<Rules, seccompiler::BackendError> {
 }
 
 const USER: u64 = libc::CLONE_NEWUSER as u64;
+const EXECUTABLE: u64 = libc::PROT_EXEC as u64;
 
 fn argument(
     index: u8,

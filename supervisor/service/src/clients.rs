@@ -40,6 +40,12 @@ impl Listener {
         Ok(Self { sockets, leave_after: None })
     }
 
+    /// Never ends for want of clients: for a service with a second way in, which would be closed
+    /// with the first while somebody uses it.
+    pub fn staying(self) -> Self {
+        Self { leave_after: None, ..self }
+    }
+
     pub(crate) fn leaving_after(self, leave_after: Option<Duration>) -> Self {
         Self { leave_after, ..self }
     }

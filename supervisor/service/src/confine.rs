@@ -29,6 +29,9 @@ pub struct Lane {
     /// Files and directories to read and execute.
     pub execute: Vec<PathBuf>,
     pub sockets: Sockets,
+    /// The only system calls left, by number, for a service that knows them all; what no service
+    /// may call is refused even if it is named here.
+    pub calls: Option<&'static [libc::c_long]>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

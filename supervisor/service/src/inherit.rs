@@ -6,8 +6,8 @@ use std::os::fd::{OwnedFd, RawFd};
 use std::time::Duration;
 
 use terok_shared::handover::{
-    AGENT_LISTENER_FD, AUDIT_FD, CONTAINER_PIDS_FD, LINE_FD, LISTENER_FD, LOOPBACK_LISTENER_FD, READY_FD,
-    SIGNER_LINE_FD,
+    AGENT_LISTENER_FD, AUDIT_FD, CONTAINER_PIDS_FD, LINE_FD, LISTENER_FD, LOOPBACK_LISTENER_FD,
+    READY_FD, SIGNER_LINE_FD,
 };
 use terok_shared::sys::descriptors;
 
@@ -42,11 +42,13 @@ impl Inherited {
         })
     }
 
-    /// Where clients come in: the contract's socket and, where there is one, the socket inside the
-    /// container's network namespace.
+    /// Where clients come in: the contract's socket and, where there are such, the socket inside
+    /// the container's network namespace and the signer's socket without a handshake. Which one it
+    /// was is in the local address of a client's connection.
     pub fn listener(&mut self) -> io::Result<Listener> {
         let first = self.listener.take().ok_or_else(|| missing("listening socket", LISTENER_FD))?;
-        let sockets = std::iter::once(first).chain(self.loopback.take());
+        let sockets =
+            std::iter::once(first).chain(self.loopback.take()).chain(self.agent_listener.take());
         Ok(Listener::new(sockets)?.leaving_after(self.leave_after))
     }
 

@@ -41,6 +41,10 @@ pub trait Life: Sized {
 
 /// The whole life; a program's `main` is this one call.
 pub fn run<L: Life>() -> ExitCode {
+    if std::env::args_os().nth(1).is_some_and(|word| word == "--version") {
+        println!("{} {}", L::SERVICE.program(), env!("CARGO_PKG_VERSION"));
+        return Exit::Clean.into();
+    }
     let descriptors = descriptors::close_from(FIRST_STRAY_FD);
     let signals = signals::reset();
     umask(Mode::S_IRWXG | Mode::S_IRWXO);

@@ -1,40 +1,75 @@
 //! The SSH signer: an agent without keys.
 //!
-//! A client presents a phantom token (`handshake`), then speaks the SSH agent protocol (`frame`,
-//! `message`). Public keys and signatures come from the keeper; `session` carries them across.
+//! A client presents a phantom token (`handshake`), or comes in where the kernel vouches for it
+//! (`neighbour`), and speaks the SSH agent protocol (`frame`, `message`). Hosts prove themselves
+//! on its connection (`binds`). Public keys and signatures come from the keeper; `session` carries
+//! them across, and each signature and refusal into the `audit`.
 
 mod handshake;
+
+mod neighbour;
 
 mod frame;
 
 mod message;
 
+mod binds;
+
 mod session;
+
+mod audit;
 
 use std::os::fd::OwnedFd;
 use std::process::ExitCode;
+use std::rc::Rc;
 
-use terok_service::clients::{self, Listener};
+use terok_service::clients::{self, Connection, Drain, Listener};
 use terok_service::{Failure, Inherited, Lane, Life, Sockets};
 use terok_shared::handover::{Common, SignerSlice};
+use terok_shared::secret::Secret;
 use terok_shared::service::Service;
 use vault_grant::Keeper;
 
-/// More clients wait in the listener's queue.
+use audit::Audit;
+use neighbour::Neighbours;
+use session::Desk;
+
+/// More clients wait in the listeners' queues.
 const MAX_CLIENTS: usize = 256;
 
 struct Signer {
     listener: Listener,
+    /// Where clients come in without a handshake.
+    plain: Option<Door>,
     line: OwnedFd,
+    audit: Audit,
+}
+
+/// Who may come in there, and the token that such a client has.
+struct Door {
+    neighbours: Neighbours,
+    token: Secret<String>,
 }
 
 impl Life for Signer {
     const SERVICE: Service = Service::Signer;
     type Slice = SignerSlice;
 
-    fn open(_: SignerSlice, _: &Common, mut inherited: Inherited) -> Result<Self, Failure> {
+    fn open(slice: SignerSlice, _: &Common, mut inherited: Inherited) -> Result<Self, Failure> {
+        let pids = inherited.container_pids.take();
+        let plain = match (&inherited.agent_listener, pids, slice.agent_token) {
+            (Some(socket), Some(pids), Some(token)) => {
+                Some(Door { neighbours: Neighbours::of(pids, socket)?, token: token.into() })
+            }
+            _ => None,
+        };
         let listener = inherited.listener()?;
-        Ok(Self { listener, line: inherited.line()? })
+        if inherited.audit.is_none() {
+            log::warn!("no audit file was handed down: signatures leave no trace");
+        }
+        let line = inherited.line()?;
+        let listener = if plain.is_some() { listener.staying() } else { listener };
+        Ok(Self { listener, plain, line, audit: Audit::new(inherited.audit) })
     }
 
     /// It needs no file, no program and no connection of its own.
@@ -44,13 +79,28 @@ impl Life for Signer {
 
     fn serve(self) -> Result<(), Failure> {
         clients::block_on(async {
-            let keeper = Keeper::on(self.line)?;
+            let desk = Desk { keeper: Keeper::on(self.line)?, audit: Rc::new(self.audit) };
+            let plain = Rc::new(self.plain);
             clients::serve(self.listener, MAX_CLIENTS, move |connection, drain| {
-                session::run(connection, keeper.clone(), drain)
+                receive(connection, Rc::clone(&plain), desk.clone(), drain)
             })
             .await
         })??;
         Ok(())
+    }
+}
+
+async fn receive(connection: Connection, plain: Rc<Option<Door>>, desk: Desk, drain: Drain) {
+    let Some(door) = plain.as_ref().as_ref().filter(|door| door.neighbours.came_in(&connection))
+    else {
+        return session::with_handshake(connection, desk, drain).await;
+    };
+    match door.neighbours.admit(&connection) {
+        Ok(()) => {
+            let token = Secret::from(door.token.expose().clone());
+            session::with_token(connection, desk, token, drain).await;
+        }
+        Err(why) => log::warn!("client refused: {why}"),
     }
 }
 

@@ -6,12 +6,13 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::body::{Body, Frame, SizeHint};
-use hyper::header::{CONTENT_TYPE, HeaderValue};
+use hyper::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use hyper::{Response, StatusCode};
 use vault_grant::Refusal;
 
 use crate::audit::Entry;
 use crate::grants::CredentialTrouble;
+use crate::limit::Exceeded;
 use crate::relay::{Cut, Relay};
 use crate::upstream::Failure;
 
@@ -29,6 +30,8 @@ pub(crate) enum Trouble {
     InvalidToken,
     WrongScope,
     NoRoute { provider: String },
+    NotAllowed,
+    Exceeded(Exceeded),
     Credential(CredentialTrouble),
     VaultLocked,
     VaultSilent,
@@ -40,14 +43,19 @@ impl Trouble {
     pub(crate) fn answer(&self, entry: Entry) -> Response<Answer> {
         let status = self.status();
         entry.end(status.as_u16(), self.outcome());
-        fixed(status, "text/plain; charset=utf-8", self.phrase().into())
+        let mut response = fixed(status, "text/plain; charset=utf-8", self.phrase().into());
+        if let Self::Exceeded(exceeded) = self {
+            response.headers_mut().insert(RETRY_AFTER, exceeded.retry_after.into());
+        }
+        response
     }
 
     fn status(&self) -> StatusCode {
         match self {
             Self::BadTarget | Self::Upstream(Failure::RequestBody) => StatusCode::BAD_REQUEST,
             Self::MissingToken | Self::InvalidToken => StatusCode::UNAUTHORIZED,
-            Self::WrongScope => StatusCode::FORBIDDEN,
+            Self::WrongScope | Self::NotAllowed => StatusCode::FORBIDDEN,
+            Self::Exceeded(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::NoRoute { .. } => StatusCode::NOT_FOUND,
             Self::Credential(_) | Self::Upstream(_) => StatusCode::BAD_GATEWAY,
             Self::VaultLocked | Self::VaultSilent => StatusCode::SERVICE_UNAVAILABLE,
@@ -61,6 +69,10 @@ impl Trouble {
             Self::InvalidToken => "Invalid token".into(),
             Self::WrongScope => "Token not valid for this container".into(),
             Self::NoRoute { provider } => format!("No route for provider: {provider}"),
+            Self::NotAllowed => "Not allowed by this route's rules".into(),
+            Self::Exceeded(exceeded) => {
+                format!("Limit of this route reached: {}", exceeded.ceiling)
+            }
             Self::Credential(CredentialTrouble::Missing) => {
                 "Credential not configured for this provider".into()
             }
@@ -84,6 +96,8 @@ impl Trouble {
             Self::InvalidToken => "invalid_token",
             Self::WrongScope => "wrong_scope",
             Self::NoRoute { .. } => "no_route",
+            Self::NotAllowed => "not_allowed",
+            Self::Exceeded(_) => "limited",
             Self::Credential(CredentialTrouble::Missing) => "credential_missing",
             Self::Credential(CredentialTrouble::Misconfigured) => "credential_misconfigured",
             Self::VaultLocked => "vault_locked",
@@ -101,10 +115,7 @@ impl From<Refusal> for Trouble {
             // A signer's token: its provider has no route to anywhere.
             Refusal::WrongProvider => Self::NoRoute { provider: "ssh".into() },
             Refusal::Locked => Self::VaultLocked,
-            Refusal::UnknownKey
-            | Refusal::CannotSign
-            | Refusal::NotYours
-            | Refusal::Unavailable => Self::VaultSilent,
+            Refusal::NotYours | Refusal::Unavailable => Self::VaultSilent,
         }
     }
 }
@@ -179,6 +190,13 @@ mod tests {
                 502,
                 "Credential misconfigured",
                 "credential_misconfigured",
+            ),
+            (NotAllowed, 403, "Not allowed by this route's rules", "not_allowed"),
+            (
+                Exceeded(crate::limit::Exceeded { ceiling: "concurrent", retry_after: 1 }),
+                429,
+                "Limit of this route reached: concurrent",
+                "limited",
             ),
             (VaultLocked, 503, "Vault is locked", "vault_locked"),
         ] {

@@ -12,6 +12,8 @@ use hyper::http::uri::PathAndQuery;
 use serde::Serialize;
 use vault_grant::TokenInfo;
 
+use crate::limit::{Meter, Permit};
+
 /// Longest path written out; a container must not fill the disk with one request.
 const MAX_PATH: usize = 2048;
 
@@ -62,6 +64,8 @@ pub(crate) struct Entry {
     target: Option<PathAndQuery>,
     token: Option<Rc<TokenInfo>>,
     ended: bool,
+    /// What the route's ceilings count as running until this ends.
+    permit: Option<Permit>,
     /// The status a client had already seen when it went away.
     gone_as: u16,
 }
@@ -79,7 +83,7 @@ impl Audit {
     ) -> Entry {
         let audit = Rc::clone(self);
         let gone_as = CLIENT_GONE.0;
-        Entry { audit, started, method, target, token: None, ended: false, gone_as }
+        Entry { audit, started, method, target, token: None, ended: false, permit: None, gone_as }
     }
 
     fn write(&self, line: &Line<'_>) {
@@ -109,6 +113,15 @@ impl Audit {
 impl Entry {
     pub(crate) fn used_by(&mut self, token: &Rc<TokenInfo>) {
         self.token = Some(Rc::clone(token));
+    }
+
+    pub(crate) fn holds(&mut self, permit: Option<Permit>) {
+        self.permit = permit;
+    }
+
+    /// For the bytes of its bodies, if anybody counts them.
+    pub(crate) fn meter(&self) -> Option<Meter> {
+        self.permit.as_ref().and_then(Permit::meter)
     }
 
     /// From now on the client has seen this status.

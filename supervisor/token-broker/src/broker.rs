@@ -3,6 +3,7 @@
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use terok_service::clients::{self, Listener};
 use terok_service::{Failure, Inherited, Lane, Life, Sockets};
 use terok_shared::handover::{BrokerSlice, Common};
@@ -11,13 +12,17 @@ use vault_grant::Keeper;
 
 use crate::audit::Audit;
 use crate::exchange::Exchange;
-use crate::grants::Grants;
+use crate::seats::Seats;
 use crate::serve;
 use crate::table::Table;
 use crate::upstream::Upstreams;
 
-/// Most clients at a time; more wait in the kernel's queue.
-const MAX_CLIENTS: usize = 256;
+/// Most clients at a time, busy ones included; more wait in the kernel's queue. `Seats` has room
+/// for half as many idle ones.
+const MAX_CLIENTS: usize = 1024;
+
+/// Descriptors: one for each client, one for its upstream, and a few more.
+const DESCRIPTORS: u64 = 4096;
 
 /// What the system's resolver reads: its settings, and the libraries of the name services they
 /// name (nsswitch.conf(5)).
@@ -50,6 +55,7 @@ impl Life for Broker {
     type Slice = BrokerSlice;
 
     fn open(slice: BrokerSlice, _: &Common, mut inherited: Inherited) -> Result<Self, Failure> {
+        raise_descriptor_limit();
         if inherited.audit.is_none() {
             log::warn!("no audit file was handed down: requests leave no trace");
         }
@@ -70,12 +76,28 @@ impl Life for Broker {
     fn serve(self) -> Result<(), Failure> {
         let served = clients::block_on(async move {
             let keeper = Keeper::on(self.line)?;
-            let exchange = Rc::new(Exchange::new(Grants::new(keeper), self.table, self.audit));
-            clients::serve(self.listener, MAX_CLIENTS, move |client, drain| {
-                serve::client(Rc::clone(&exchange), client, drain)
-            })
-            .await
+            let exchange = Rc::new(Exchange::new(keeper, self.table, self.audit));
+            let (seats, shared) = (Rc::new(Seats::default()), Rc::clone(&exchange));
+            let serving = clients::serve(self.listener, MAX_CLIENTS, move |client, drain| {
+                serve::client(Rc::clone(&shared), seats.take(), client, drain)
+            });
+            let served = tokio::select! {
+                served = serving => served,
+                never = exchange.refresher.keep_fresh(&exchange.table) => match never {},
+            };
+            exchange.refresher.settle().await;
+            served
         });
         Ok(served??)
+    }
+}
+
+/// Up to what the hard limit allows: the usual soft one is for programs that use select(2).
+fn raise_descriptor_limit() {
+    let raised = getrlimit(Resource::RLIMIT_NOFILE).and_then(|(soft, hard)| {
+        setrlimit(Resource::RLIMIT_NOFILE, soft.max(hard.min(DESCRIPTORS)), hard)
+    });
+    if let Err(why) = raised {
+        log::warn!("raise the limit of open descriptors: {why}");
     }
 }

@@ -6,19 +6,25 @@ use std::time::{Duration, Instant};
 
 use hyper::body::Incoming;
 use hyper::header::{CONTENT_LENGTH, HeaderValue, TRANSFER_ENCODING};
-use hyper::{Method, Request, Response, Uri, Version};
-use vault_grant::Refusal;
+use hyper::http::uri::PathAndQuery;
+use hyper::{Method, Request, Response, StatusCode, Uri, Version};
+use terok_shared::secret::Secret;
+use vault_grant::{Keeper, Refusal};
 
+use crate::again::Again;
 use crate::answer::{self, Answer, Trouble};
 use crate::audit::{Audit, Entry};
 use crate::authenticate::{Presented, presented};
-use crate::forward::{Failed, Upload, send};
-use crate::grants::Grants;
+use crate::forward::{Failed, send};
+use crate::grants::{Granted, Grants};
 use crate::inject::Injection;
+use crate::limit::Meter;
 use crate::redirect::Followed;
+use crate::refresh::{Outcome, Refresher};
 use crate::relay;
-use crate::route::{BadTarget, origin_form};
+use crate::route::{BadTarget, Route, origin_form};
 use crate::table::Table;
+use crate::upload::Upload;
 use crate::upstream::Failure;
 use crate::websocket;
 
@@ -30,14 +36,21 @@ const QUIET: Duration = Duration::from_secs(10);
 /// What every exchange needs.
 pub(crate) struct Exchange {
     grants: Grants,
-    table: Table,
+    pub(crate) refresher: Refresher,
+    pub(crate) table: Table,
     audit: Rc<Audit>,
     complained: Cell<Option<(Failure, Instant)>>,
 }
 
 impl Exchange {
-    pub(crate) fn new(grants: Grants, table: Table, audit: Audit) -> Self {
-        Self { grants, table, audit: Rc::new(audit), complained: Cell::new(None) }
+    pub(crate) fn new(keeper: Keeper, table: Table, audit: Audit) -> Self {
+        Self {
+            refresher: Refresher::new(keeper.clone()),
+            grants: Grants::new(keeper),
+            table,
+            audit: Rc::new(audit),
+            complained: Cell::new(None),
+        }
     }
 
     /// The answer to one request; a tunnel it opened is left in `slot`.
@@ -70,7 +83,7 @@ impl Exchange {
         }
     }
 
-    /// Authenticate, route, inject, forward.
+    /// Authenticate, route, admit, inject, forward.
     async fn exchange(
         &self,
         request: Request<Incoming>,
@@ -95,21 +108,70 @@ impl Exchange {
             .table
             .route(provider, started)
             .ok_or_else(|| Trouble::NoRoute { provider: provider.clone() })?;
+        admit(&request, &asked, &route, started, entry)?;
         let injection = granted.injection(&route).map_err(Trouble::Credential)?;
         let url = route.upstream_url(&asked).map_err(|BadTarget| Trouble::BadTarget)?;
 
-        let request = rewritten(request, url, &injection, upgrade);
+        let renewable = granted.renewable(&route).and_then(|_| token_of(&request));
+        let mut request = rewritten(request, url, &injection, upgrade, entry.meter());
         let client = if upgrade { &route.clients.upgrade } else { &route.clients.upstream };
         let followed = if upgrade { None } else { Followed::from_request(&request) };
+        let again = Again::of(&mut request, renewable.is_some());
         let failed = |failed: Failed| {
             self.complain(provider, &failed);
             Trouble::Upstream(failed.failure)
         };
-        let response = send(client, request).await.map_err(failed)?;
+        let mut response = match (send(client, request).await, &again) {
+            (Err(why), Some(again)) => match again.after(&why) {
+                Some(request) => send(client, request).await,
+                None => Err(why),
+            },
+            (sent, _) => sent,
+        }
+        .map_err(failed)?;
+        if response.status() != StatusCode::UNAUTHORIZED {
+            self.prove(&granted, &route);
+        } else if let (Some(token), Some(again)) = (renewable, again)
+            && let Some((request, renewed)) = self.renewed(&token, &granted, &route, &again).await
+        {
+            response = send(client, request).await.map_err(failed)?;
+            if response.status() != StatusCode::UNAUTHORIZED {
+                self.prove(&renewed, &route);
+            }
+        }
         match followed {
             Some(followed) => followed.follow(&route, response).await.map_err(failed),
             None => Ok(response),
         }
+    }
+
+    fn prove(&self, granted: &Granted, route: &Route) {
+        if granted.prove()
+            && let Some(access_token) = granted.renewable(route)
+        {
+            self.refresher.prove(granted.login(), access_token);
+        }
+    }
+
+    /// A request that its upstream refused, once more with a renewed login.
+    async fn renewed(
+        &self,
+        token: &Secret<String>,
+        granted: &Granted,
+        route: &Rc<Route>,
+        again: &Again,
+    ) -> Option<(Request<Upload>, Rc<Granted>)> {
+        let rejected = granted.renewable(route)?;
+        let login = granted.login();
+        match self.refresher.after_refusal(&login, route, rejected).await {
+            Outcome::Renewed => self.grants.forget(),
+            Outcome::NotRenewed => return None,
+        }
+        let granted = self.grants.of(token.expose()).await.ok()?;
+        let is_another = !granted.renewable(route)?.matches(rejected.expose());
+        let injection = granted.injection(route).ok()?;
+        let request = is_another.then(|| again.with(&injection)).flatten()?;
+        Some((request, granted))
     }
 
     /// Logs a failure with what a client must not hear, unless that was just done: a container
@@ -126,12 +188,37 @@ impl Exchange {
     }
 }
 
+/// Holds a request against its route's rules.
+fn admit(
+    request: &Request<Incoming>,
+    asked: &PathAndQuery,
+    route: &Route,
+    now: Instant,
+    entry: &mut Entry,
+) -> Result<(), Trouble> {
+    if let Some(allow) = &route.allow
+        && !allow.permits(request.method(), asked.path(), request.headers())
+    {
+        return Err(Trouble::NotAllowed);
+    }
+    entry.holds(route.limiter.admit(now).map_err(Trouble::Exceeded)?);
+    Ok(())
+}
+
+fn token_of(request: &Request<Incoming>) -> Option<Secret<String>> {
+    match presented(request.headers()) {
+        Presented::Token(token) => Some(token.to_owned().into()),
+        Presented::Nothing | Presented::Garbage => None,
+    }
+}
+
 /// The request as the upstream shall see it.
 fn rewritten(
     mut request: Request<Incoming>,
     url: Uri,
     injection: &Injection,
     upgrade: bool,
+    meter: Option<Meter>,
 ) -> Request<Upload> {
     *request.uri_mut() = url;
     *request.version_mut() = Version::HTTP_11;
@@ -148,5 +235,5 @@ fn rewritten(
         headers.remove(CONTENT_LENGTH);
         headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
     }
-    request.map(Upload::of)
+    request.map(|body| Upload::of(body, meter))
 }

@@ -3,13 +3,14 @@
 //! In: a token. Out: its row and the credential, or the keeper's refusal. Refusals are asked
 //! again each time: a token may be minted at any moment.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
 
 use terok_shared::secret::Secret;
 use tokio::sync::watch;
-use vault_grant::{Credential, CredentialProblem, Keeper, Refusal, TokenInfo};
+use vault_grant::refresh::Login;
+use vault_grant::{Credential, CredentialKind, CredentialProblem, Keeper, Refusal, TokenInfo};
 
 use crate::inject::{Injection, Unusable};
 use crate::route::Route;
@@ -33,6 +34,8 @@ struct Remembered {
 pub(crate) struct Granted {
     pub(crate) token: Rc<TokenInfo>,
     credential: Result<Credential, CredentialProblem>,
+    /// An upstream has taken the credential.
+    proved: Cell<bool>,
     injection: RefCell<Option<(Rc<Route>, Rc<Injection>)>>,
 }
 
@@ -63,6 +66,7 @@ impl Grants {
         let granted = Rc::new(Granted {
             token: Rc::new(grant.token),
             credential: grant.credential,
+            proved: Cell::new(false),
             injection: RefCell::new(None),
         });
         let mut remembered = self.remembered.borrow_mut();
@@ -76,6 +80,12 @@ impl Grants {
         }
         Ok(granted)
     }
+
+    /// Asks again from now on: the keeper has said that something changed, and its notice may
+    /// still be under way.
+    pub(crate) fn forget(&self) {
+        self.remembered.borrow_mut().forget();
+    }
 }
 
 impl Remembered {
@@ -83,13 +93,37 @@ impl Remembered {
         // An error means that the line is gone for good: no change will be heard of any more.
         if self.epoch.has_changed().unwrap_or(true) {
             self.epoch.mark_unchanged();
-            self.forgotten += 1;
-            self.by_token.clear();
+            self.forget();
         }
+    }
+
+    fn forget(&mut self) {
+        self.forgotten += 1;
+        self.by_token.clear();
     }
 }
 
 impl Granted {
+    /// The access token, when this is a login that `route` knows how to renew.
+    pub(crate) fn renewable(&self, route: &Route) -> Option<&Secret<String>> {
+        let credential = self.credential.as_ref().ok()?;
+        let renewable =
+            credential.kind == CredentialKind::OAuth && route.rules.oauth_refresh.is_some();
+        renewable.then_some(&credential.value)
+    }
+
+    pub(crate) fn login(&self) -> Login {
+        Login {
+            credential_set: self.token.credential_set.clone(),
+            provider: self.token.provider.clone(),
+        }
+    }
+
+    /// An upstream has taken the credential; whether that is news.
+    pub(crate) fn prove(&self) -> bool {
+        !self.proved.replace(true)
+    }
+
     /// The headers this grant puts into a request on `route`.
     pub(crate) fn injection(&self, route: &Rc<Route>) -> Result<Rc<Injection>, CredentialTrouble> {
         if let Some((made_for, injection)) = &*self.injection.borrow()

@@ -84,6 +84,11 @@ impl Injection {
         for (name, value) in &self.listed {
             merge(headers, name, value);
         }
+        self.replace(headers);
+    }
+
+    /// Puts the credential in the place of another of its kind.
+    pub(crate) fn replace(&self, headers: &mut HeaderMap) {
         for (name, value) in &self.set {
             headers.insert(name.clone(), value.clone());
         }

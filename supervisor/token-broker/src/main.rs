@@ -3,25 +3,35 @@
 //!
 //! A request's way: `serve` reads it and `exchange` leads it through the others. `authenticate`
 //! finds the token in it, `grants` asks the keeper what it grants, `table` and `route` say where
-//! it goes, `inject` rewrites its headers, `forward` sends it through `upstream`, `redirect`
-//! follows where that leads, `relay` streams the response back; `websocket` carries what is no
-//! longer HTTP. `answer` turns every trouble into a response and `audit` keeps a line of
-//! each request.
+//! it goes, `allow` and `limit` whether it may, `inject` rewrites its headers, `forward` sends it
+//! and its `upload` through `upstream`, and `again` where that helps; `redirect` follows where it
+//! leads, `relay` streams the response back; `websocket` carries what is no longer HTTP. `answer`
+//! turns every trouble into a response and `audit` keeps a line of each request. `refresh` renews
+//! the logins, `seats` bounds the clients and `patient` their slowness.
 
 mod broker;
 mod exchange;
+mod patient;
+mod seats;
 mod serve;
 
 mod authenticate;
 mod grants;
+
+mod allow;
+mod limit;
 
 mod route;
 mod table;
 
 mod inject;
 
+mod upload;
+
+mod again;
 mod forward;
 mod redirect;
+mod refresh;
 mod relay;
 mod upstream;
 mod websocket;

@@ -9,8 +9,9 @@ use hyper::header::{ACCEPT, ACCEPT_ENCODING, HeaderName, HeaderValue, LOCATION, 
 use hyper::http::uri::{Authority, PathAndQuery, Scheme};
 use hyper::{Method, Request, Response, StatusCode, Uri};
 
-use crate::forward::{Failed, Upload, send};
+use crate::forward::{Failed, send};
 use crate::route::Route;
+use crate::upload::Upload;
 use crate::upstream::{Client, Failure, is_public};
 
 /// Most redirects in a row.
@@ -89,7 +90,7 @@ fn client_for<'a>(route: &'a Route, next: &Uri) -> Result<&'a Client, Failed> {
 
 fn refused(detail: String) -> Failed {
     let hint = "hint: `private_redirects: true` in the route allows it";
-    Failed { failure: Failure::Redirect, detail: format!("{detail}\n{hint}") }
+    Failed::new(Failure::Redirect, format!("{detail}\n{hint}"))
 }
 
 /// Where a redirect leads (RFC 9110 section 15.4), `None` for any other response.

@@ -14,6 +14,7 @@ use crate::answer::Answer;
 use crate::audit::Entry;
 use crate::forward::IDLE_LIMIT;
 use crate::inject::remove_hop_by_hop;
+use crate::limit::Meter;
 
 /// The client's response to an upstream's.
 pub(crate) fn response(upstream: Response<Incoming>, mut entry: Entry) -> Response<Answer> {
@@ -22,7 +23,8 @@ pub(crate) fn response(upstream: Response<Incoming>, mut entry: Entry) -> Respon
     head.version = Version::HTTP_11;
     let status = head.status.as_u16();
     entry.answered(status);
-    let relay = Relay { body, silence: None, progressed: false, entry: Some(entry), status };
+    let meter = entry.meter();
+    let relay = Relay { body, silence: None, progressed: false, entry: Some(entry), meter, status };
     Response::from_parts(head, Answer::Relayed(relay))
 }
 
@@ -33,6 +35,7 @@ pub(crate) struct Relay {
     /// Something came since the limit was armed.
     progressed: bool,
     entry: Option<Entry>,
+    meter: Option<Meter>,
     status: u16,
 }
 
@@ -70,6 +73,9 @@ impl Body for Relay {
         match Pin::new(&mut self.body).poll_frame(cx) {
             Poll::Ready(Some(Ok(frame))) => {
                 self.progressed = true;
+                if let (Some(meter), Some(data)) = (&self.meter, frame.data_ref()) {
+                    meter.add(data.len());
+                }
                 Poll::Ready(Some(Ok(frame)))
             }
             Poll::Ready(Some(Err(why))) => {

@@ -3,16 +3,22 @@
 //! The path and query a client sent are appended byte for byte, never decoded, normalised or
 //! re-encoded: what an upstream takes for a path is its own affair.
 
+use std::rc::Rc;
+
 use hyper::Uri;
 use hyper::http::uri::{Authority, PathAndQuery, Scheme};
 use terok_shared::routes::{self, Upstream};
 
+use crate::allow::Allow;
+use crate::limit::Limiter;
 use crate::upstream::Clients;
 
 /// A route with everything at hand that a request on it needs.
 pub(crate) struct Route {
     pub(crate) rules: routes::Route,
     pub(crate) clients: Clients,
+    pub(crate) allow: Option<Allow>,
+    pub(crate) limiter: Rc<Limiter>,
     targets: Targets,
 }
 
@@ -34,9 +40,14 @@ struct Target {
 pub(crate) struct BadTarget;
 
 impl Route {
-    pub(crate) fn new(rules: routes::Route, clients: Clients) -> Result<Self, BadTarget> {
+    pub(crate) fn new(
+        rules: routes::Route,
+        clients: Clients,
+        limiter: Rc<Limiter>,
+    ) -> Result<Self, BadTarget> {
         let targets = Targets::new(&rules)?;
-        Ok(Self { rules, clients, targets })
+        let allow = rules.rules.allow.as_deref().map(Allow::new);
+        Ok(Self { rules, clients, allow, limiter, targets })
     }
 
     /// Whether a URL's host and port are those of one of the route's upstreams.

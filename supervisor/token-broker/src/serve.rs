@@ -11,19 +11,31 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use terok_service::clients::{Connection, Drain};
 
 use crate::exchange::Exchange;
+use crate::forward::IDLE_LIMIT;
+use crate::patient::Patient;
+use crate::seats::{Seat, Seated};
 use crate::upstream::BUFFER;
 use crate::websocket::Slot;
 
 /// Longest wait for a request's head, from the connection's or the last response's end.
 const HEAD_LIMIT: Duration = Duration::from_secs(30);
 
-/// Serves until the client or the service ends.
-pub(crate) async fn client(exchange: Rc<Exchange>, client: Connection, mut drain: Drain) {
+/// Serves until the client or the service ends, or another client needs the place more.
+pub(crate) async fn client(
+    exchange: Rc<Exchange>,
+    seat: Seat,
+    client: Connection,
+    mut drain: Drain,
+) {
     let slot = Slot::default();
-    let left = Rc::clone(&slot);
+    let seat = Rc::new(seat);
+    let (left, place) = (Rc::clone(&slot), Rc::clone(&seat));
     let answer = service_fn(move |request| {
-        let (exchange, slot) = (Rc::clone(&exchange), Rc::clone(&left));
-        async move { Ok::<_, Infallible>(exchange.answer(request, &slot).await) }
+        let (exchange, slot, busy) = (Rc::clone(&exchange), Rc::clone(&left), place.busy());
+        async move {
+            let response = exchange.answer(request, &slot).await;
+            Ok::<_, Infallible>(response.map(|body| Seated::new(body, busy)))
+        }
     });
     let serving = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -32,7 +44,7 @@ pub(crate) async fn client(exchange: Rc<Exchange>, client: Connection, mut drain
         .max_header_size(BUFFER)
         // The upstream's own date, or none, is what its response says.
         .auto_date_header(false)
-        .serve_connection(TokioIo::new(client), answer)
+        .serve_connection(Patient::new(TokioIo::new(client), IDLE_LIMIT), answer)
         .with_upgrades();
     let mut serving = pin!(serving);
     let ended = tokio::select! {
@@ -41,11 +53,13 @@ pub(crate) async fn client(exchange: Rc<Exchange>, client: Connection, mut drain
             serving.as_mut().graceful_shutdown();
             serving.await
         }
+        () = seat.asked_to_leave() => return,
     };
     if let Err(why) = ended {
         log::debug!("a client's connection: {why}");
     }
     if let Some(tunnel) = slot.take() {
+        let _busy = seat.busy();
         tokio::select! {
             () = tunnel.run() => {}
             () = drain.begun() => {}

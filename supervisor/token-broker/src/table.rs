@@ -14,8 +14,9 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use nix::libc;
-use terok_shared::routes::{MAX_BYTES, RouteTable, RoutesError};
+use terok_shared::routes::{self, MAX_BYTES, RouteTable, RoutesError};
 
+use crate::limit::Limiter;
 use crate::route::Route;
 use crate::upstream::{RootsError, Upstreams};
 
@@ -58,7 +59,7 @@ impl Table {
     /// Reads the table; one that is not there yet is an empty one.
     pub(crate) fn open(path: PathBuf, upstreams: Upstreams) -> Result<Self, TableError> {
         let seen = Stamp::of(&path);
-        let routes = match read(&path, &upstreams) {
+        let routes = match read(&path, &upstreams, &Routes::new()) {
             Err(TableError::Read { why, .. }) if why.kind() == io::ErrorKind::NotFound => {
                 log::warn!("no routes at {}: every request will get 404", path.display());
                 Routes::new()
@@ -91,13 +92,21 @@ impl Table {
         state.routes.get(provider).map(Rc::clone)
     }
 
+    /// The providers whose logins can be renewed.
+    pub(crate) fn renewable(&self) -> Vec<String> {
+        let state = self.state.borrow();
+        let renewable =
+            state.routes.iter().filter(|(_, route)| route.rules.oauth_refresh.is_some());
+        renewable.map(|(provider, _)| provider.clone()).collect()
+    }
+
     fn look_again(&self, state: &mut State) {
         let stamp = Stamp::of(&self.path);
         if stamp == state.seen {
             return;
         }
         state.seen = stamp;
-        match read(&self.path, &self.upstreams) {
+        match read(&self.path, &self.upstreams, &state.routes) {
             Ok(routes) => {
                 log::info!("routes read again: {} in force", routes.len());
                 state.routes = routes;
@@ -107,21 +116,31 @@ impl Table {
     }
 }
 
-fn read(path: &Path, upstreams: &Upstreams) -> Result<Routes, TableError> {
+fn read(path: &Path, upstreams: &Upstreams, before: &Routes) -> Result<Routes, TableError> {
     let failed = |why| TableError::Read { path: path.to_owned(), why };
     let mut json = Vec::new();
     let file = open_regular(path).map_err(failed)?;
     file.take(MAX_BYTES as u64 + 1).read_to_end(&mut json).map_err(failed)?;
     let table = RouteTable::parse(path, &json).map_err(TableError::Routes)?;
     let wired = table.into_iter().map(|(provider, rules)| {
+        let limiter = limiter(before, &provider, &rules);
         let clients = upstreams
             .clients(rules.ca_file.as_deref())
             .map_err(|why| TableError::Roots { route: provider.clone(), why })?;
-        let route = Route::new(rules, clients)
+        let route = Route::new(rules, clients, limiter)
             .map_err(|_| TableError::Target { route: provider.clone() })?;
         Ok((provider, Rc::new(route)))
     });
     wired.collect()
+}
+
+/// What counts for a route goes on counting when the table is read again, unless its ceilings are
+/// others now.
+fn limiter(before: &Routes, provider: &str, rules: &routes::Route) -> Rc<Limiter> {
+    match before.get(provider) {
+        Some(route) if *route.limiter.limit() == rules.rules.limit => Rc::clone(&route.limiter),
+        _ => Rc::new(Limiter::new(rules.rules.limit)),
+    }
 }
 
 /// Opens a file that is one: opening a pipe would wait for its other end.

@@ -5,6 +5,7 @@ mod dial;
 mod failure;
 mod reach;
 mod roots;
+mod stream;
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -16,11 +17,12 @@ use hyper_util::client::legacy;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use rustls::{ClientConfig, RootCertStore};
 
-use crate::forward::Upload;
+use crate::upload::Upload;
 use dial::{Dial, Versions};
 pub(crate) use failure::Failure;
 pub(crate) use reach::{Reach, is_public};
 pub(crate) use roots::RootsError;
+pub(crate) use stream::Answered;
 
 pub(crate) type Client = legacy::Client<Dial, Upload>;
 

@@ -13,7 +13,7 @@ use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use command_fds::{CommandFdExt, FdMapping};
-use serde_json::json;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 use terok_shared::sys::descriptors;
 
@@ -32,6 +32,7 @@ pub(crate) fn gits() -> Vec<PathBuf> {
 pub(crate) struct World {
     root: TempDir,
     listener: TcpListener,
+    policy: Option<Value>,
     pub(crate) gate: Child,
     /// The git that clients use.
     pub(crate) git: PathBuf,
@@ -43,11 +44,13 @@ pub(crate) struct Plan<'a> {
     pub(crate) path: &'a str,
     /// Options of `git init` for the mirror; without any there is no mirror.
     pub(crate) mirror: Option<&'a [&'a str]>,
+    /// The sidecar's `gate_policy`.
+    pub(crate) policy: Option<Value>,
 }
 
 impl Default for Plan<'_> {
     fn default() -> Self {
-        Self { path: "/usr/local/bin:/usr/bin:/bin", mirror: Some(&[]) }
+        Self { path: "/usr/local/bin:/usr/bin:/bin", mirror: Some(&[]), policy: None }
     }
 }
 
@@ -56,12 +59,18 @@ impl World {
         Self::planned(&Plan::default())
     }
 
+    /// With a `gate_policy` in the sidecar.
+    pub(crate) fn ruled(policy: Value) -> Self {
+        Self::planned(&Plan { policy: Some(policy), ..Plan::default() })
+    }
+
     pub(crate) fn planned(plan: &Plan<'_>) -> Self {
         let root = tempfile::tempdir().unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         fs::create_dir(root.path().join("mirrors")).unwrap();
         let gate = Command::new("/bin/true").spawn().unwrap();
-        let mut world = Self { root, listener, gate, git: gits().remove(0) };
+        let policy = plan.policy.clone();
+        let mut world = Self { root, listener, policy, gate, git: gits().remove(0) };
         if let Some(options) = plan.mirror {
             world.make_mirror(options);
         }
@@ -71,7 +80,8 @@ impl World {
 
     /// Starts a (new) gate on the same listener and waits until it is ready.
     pub(crate) fn start(&mut self, path: &str) {
-        let (gate, ready) = spawn(self.base(), &self.listener, path, self.log());
+        let (gate, ready) =
+            spawn(self.root(), &self.listener, path, self.log(), self.policy.as_ref());
         self.gate.wait().unwrap();
         self.gate = gate;
         let mut said = Vec::new();
@@ -101,6 +111,17 @@ impl World {
 
     pub(crate) fn log(&self) -> PathBuf {
         self.root.path().join("log")
+    }
+
+    /// The file beside the mirror.
+    pub(crate) fn policy_file(&self) -> PathBuf {
+        self.base().join(format!("{PROJECT}.policy.json"))
+    }
+
+    /// The lines of the audit.
+    pub(crate) fn audit(&self) -> Vec<Value> {
+        let text = fs::read_to_string(self.root().join("audit")).unwrap();
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 
     /// What the gate has logged.
@@ -228,12 +249,14 @@ impl Drop for World {
     }
 }
 
-/// Starts a gate as `terok-supervisor` does; the second is the reading end of its ready pipe.
+/// Starts a gate before `<root>/mirrors` as `terok-supervisor` does; the second is the reading end
+/// of its ready pipe.
 pub(crate) fn spawn(
-    base: PathBuf,
+    root: &Path,
     listener: &TcpListener,
     path: &str,
     log: PathBuf,
+    policy: Option<&Value>,
 ) -> (Child, OwnedFd) {
     let _low = descriptors::reserve_up_to(10).unwrap();
     let (ready, says_ready) = nix::unistd::pipe().unwrap();
@@ -244,8 +267,14 @@ pub(crate) fn spawn(
             "allow_debugger": false,
             "container_name": "test",
         },
-        "service": { "base_path": base, "project_id": PROJECT, "token": TOKEN },
+        "service": {
+            "base_path": root.join("mirrors"),
+            "project_id": PROJECT,
+            "token": TOKEN,
+            "policy": policy,
+        },
     });
+    let audit = File::options().create(true).append(true).open(root.join("audit")).unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_terok-git-gate"));
     command
         .env_clear()
@@ -257,6 +286,7 @@ pub(crate) fn spawn(
         .fd_mappings(vec![
             FdMapping { parent_fd: says_ready, child_fd: 3 },
             FdMapping { parent_fd: listener, child_fd: 4 },
+            FdMapping { parent_fd: audit.into(), child_fd: 7 },
         ])
         .unwrap();
     let mut gate = command.spawn().unwrap();
@@ -285,4 +315,38 @@ pub(crate) fn authorization(token: &str) -> String {
     use base64::Engine;
     let credentials = base64::engine::general_purpose::STANDARD.encode(format!("{token}:x"));
     format!("Authorization: Basic {credentials}\r\n")
+}
+
+/// Sends the head of a request to a service, and `rest` as it is.
+pub(crate) fn begin(world: &World, service: &str, rest: &[u8]) -> TcpStream {
+    let mut stream = world.connect();
+    let head = format!(
+        "POST /web.git/git-{service} HTTP/1.1\r\nHost: g\r\n{}\
+         Content-Type: application/x-git-{service}-request\r\n",
+        authorization(TOKEN)
+    );
+    stream.write_all(&[head.as_bytes(), rest].concat()).unwrap();
+    stream
+}
+
+pub(crate) fn pkt(line: &str) -> String {
+    format!("{:04x}{line}", line.len() + 4)
+}
+
+/// Sends the commands of a push and the start of its pack, then no more.
+pub(crate) fn begin_push(world: &World, name: &str) -> TcpStream {
+    let (old, new) = ("0".repeat(40), "1".repeat(40));
+    let commands = pkt(&format!("{old} {new} refs/heads/{name}\0report-status\n"));
+    let body = format!("{commands}0000PACK\0\0\0\u{2}\0\0\0\u{9}");
+    let chunk = format!("Transfer-Encoding: chunked\r\n\r\n{:x}\r\n{body}\r\n", body.len());
+    begin(world, "receive-pack", chunk.as_bytes())
+}
+
+/// Sends a whole push request; the answer until the gate closes.
+pub(crate) fn post_push(world: &World, body: &str) -> String {
+    let length = format!("Connection: close\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+    let mut stream = begin(world, "receive-pack", length.as_bytes());
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).unwrap();
+    String::from_utf8_lossy(&answer).into_owned()
 }

@@ -141,6 +141,13 @@ fn calls_that_lead_around_the_barriers_are_refused() {
 }
 
 #[test]
+fn a_service_that_names_its_calls_has_no_other() {
+    let deed = json!("NameTheSystem");
+    assert_eq!(in_lane(json!({ "few_calls": true }), deed.clone()).outcome(), refused("ENOSYS"));
+    assert_eq!(in_lane(json!({}), deed).outcome(), done());
+}
+
+#[test]
 fn a_second_thread_would_stay_free_and_stops_the_service() {
     let mut started = deed(json!("StartThread")).start();
     assert!(!started.is_ready());

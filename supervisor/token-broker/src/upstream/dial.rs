@@ -11,17 +11,16 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use hyper::Uri;
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder, MaybeHttpsStream};
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::client::legacy::connect::dns::{GaiResolver, Name};
-use hyper_util::rt::TokioIo;
 use nix::errno::Errno;
 use rustls::ClientConfig;
-use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tower_service::Service;
 
 use super::reach::Reach;
+use super::stream::Stream;
 
 /// From the name to the end of the TLS handshake.
 const LIMIT: Duration = Duration::from_secs(10);
@@ -78,7 +77,7 @@ impl Dial {
 }
 
 impl Service<Uri> for Dial {
-    type Response = MaybeHttpsStream<TokioIo<TcpStream>>;
+    type Response = Stream;
     type Error = DialError;
     type Future = Boxed<Self::Response, DialError>;
 
@@ -90,7 +89,7 @@ impl Service<Uri> for Dial {
         let connecting = self.inner.call(to);
         Box::pin(async move {
             match timeout(LIMIT, connecting).await {
-                Ok(connected) => connected.map_err(DialError::from_connector),
+                Ok(connected) => connected.map(Stream::new).map_err(DialError::from_connector),
                 Err(_elapsed) => Err(DialError::TimedOut),
             }
         })

@@ -7,10 +7,15 @@ mod harness;
 
 mod authentication;
 mod bodies;
+mod bounds;
 mod changes;
 mod failures;
 mod framing;
 mod headers;
+mod real_clients;
 mod redirects;
+mod refresh;
+mod retry;
+mod rules;
 mod tls;
 mod websocket;

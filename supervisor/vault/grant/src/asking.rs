@@ -6,21 +6,24 @@
 use std::collections::HashMap;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::net::UnixDatagram as StdUnixDatagram;
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use terok_shared::secret::Secret;
 use tokio::io::Interest;
-use tokio::net::UnixDatagram;
+use tokio::io::unix::AsyncFd;
 use tokio::sync::{oneshot, watch};
 use zeroize::Zeroizing;
 
-use crate::line::{self, LineError};
+use crate::line::{self, LineError, Packet};
 use crate::message::{Answer, Grant, Identity, Notice, Question, Refusal, Reply, Request};
+use crate::signing::{Signing, ToSign};
 
 /// Longest wait for an answer: a key derivation and a passphrase helper fit well within.
 const PATIENCE: Duration = Duration::from_secs(35);
+/// How often open questions are looked at for that. One clock for all of them: a timer each would
+/// cost as much as the question.
+const LOOK: Duration = Duration::from_secs(2);
 
 /// The keeper, as broker and signer see it. Cheap to clone.
 #[derive(Clone)]
@@ -29,9 +32,9 @@ pub struct Keeper {
 }
 
 struct Inner {
-    /// Awaited as a datagram socket: the runtime has no type for packets in sequence, and
-    /// readiness is the same.
-    line: UnixDatagram,
+    /// Awaited for reading alone: room to write is there almost always, and each return of it
+    /// would wake us.
+    line: AsyncFd<OwnedFd>,
     open: Mutex<Open>,
     epoch: watch::Sender<u64>,
 }
@@ -39,24 +42,26 @@ struct Inner {
 struct Open {
     next: u64,
     questions: HashMap<u64, Asked>,
+    /// Somebody looks for questions that have waited too long.
+    is_looked_at: bool,
 }
 
 struct Asked {
     bytes: Zeroizing<Vec<u8>>,
+    since: Instant,
     answer: oneshot::Sender<Result<Answer, Refusal>>,
 }
 
 impl Keeper {
     /// Begins to listen on `line`, on the current runtime.
     pub fn on(line: OwnedFd) -> io::Result<Self> {
-        let line = StdUnixDatagram::from(line);
-        line.set_nonblocking(true)?;
         // A process that takes over a dead one's line must not take its late answers for its own.
         let mut first = [0u8; 8];
         first[..4].copy_from_slice(&std::process::id().to_be_bytes());
-        let open = Open { next: u64::from_be_bytes(first) + 1, questions: HashMap::new() };
+        let next = u64::from_be_bytes(first) + 1;
+        let open = Open { next, questions: HashMap::new(), is_looked_at: false };
         let inner = Arc::new(Inner {
-            line: UnixDatagram::from_std(line)?,
+            line: AsyncFd::with_interest(line, Interest::READABLE)?,
             open: Mutex::new(open),
             epoch: watch::Sender::new(0),
         });
@@ -80,16 +85,10 @@ impl Keeper {
         }
     }
 
-    /// A signature string: algorithm name and signature blob, ready for SSH_AGENT_SIGN_RESPONSE.
-    pub async fn sign(
-        &self,
-        token: Secret<String>,
-        public_blob: Vec<u8>,
-        data: Vec<u8>,
-        flags: u32,
-    ) -> Result<Vec<u8>, Refusal> {
-        match self.ask(Question::Sign { token, public_blob, data, flags }).await? {
-            Answer::Signature(signature) => Ok(signature),
+    /// A signature, or why this token's keys do not sign that.
+    pub async fn sign(&self, token: Secret<String>, to_sign: ToSign) -> Result<Signing, Refusal> {
+        match self.ask(Question::Sign { token, to_sign }).await? {
+            Answer::Signing(signing) => Ok(signing),
             _ => Err(Refusal::Unavailable),
         }
     }
@@ -99,21 +98,20 @@ impl Keeper {
         self.inner.epoch.subscribe()
     }
 
-    async fn ask(&self, question: Question) -> Result<Answer, Refusal> {
+    pub(crate) async fn ask(&self, question: Question) -> Result<Answer, Refusal> {
         let (answer, answered) = oneshot::channel();
         let id = self.inner.enter(question, answer).ok_or(Refusal::Unavailable)?;
         let _forget = Forget { inner: &self.inner, id };
-        let waited = tokio::time::timeout(PATIENCE, async {
-            self.inner.say(id).await.map_err(|why| {
-                log::warn!("ask the keeper: {why}");
-                Refusal::Unavailable
-            })?;
-            answered.await.unwrap_or(Err(Refusal::Unavailable))
-        });
-        match waited.await {
-            Ok(Ok(Answer::Refused(refusal))) => Err(refusal),
-            Ok(answer) => answer,
-            Err(_elapsed) => Err(Refusal::Unavailable),
+        if self.inner.open().begin_looking() {
+            tokio::spawn(give_up_on_old_questions(Arc::clone(&self.inner)));
+        }
+        self.inner.say(id).await.map_err(|why| {
+            log::warn!("ask the keeper: {why}");
+            Refusal::Unavailable
+        })?;
+        match answered.await.unwrap_or(Err(Refusal::Unavailable)) {
+            Ok(Answer::Refused(refusal)) => Err(refusal),
+            answer => answer,
         }
     }
 }
@@ -127,6 +125,13 @@ struct Forget<'a> {
 impl Drop for Forget<'_> {
     fn drop(&mut self) {
         self.inner.open().questions.remove(&self.id);
+    }
+}
+
+impl Open {
+    /// Whether somebody has to begin to look for old questions.
+    fn begin_looking(&mut self) -> bool {
+        !std::mem::replace(&mut self.is_looked_at, true)
     }
 }
 
@@ -144,7 +149,7 @@ impl Inner {
         let id = open.next;
         open.next += 1;
         let bytes = Zeroizing::new(postcard::to_stdvec(&Request { id, question }).ok()?);
-        open.questions.insert(id, Asked { bytes, answer });
+        open.questions.insert(id, Asked { bytes, since: Instant::now(), answer });
         Some(id)
     }
 
@@ -153,17 +158,29 @@ impl Inner {
         let Some(bytes) = self.open().questions.get(&id).map(|asked| asked.bytes.clone()) else {
             return Ok(());
         };
-        self.line
-            .async_io(Interest::WRITABLE, || would_block(line::send(self.line.as_fd(), &bytes)))
+        match line::send(self.line.as_fd(), &bytes) {
+            Err(LineError::WouldBlock) => self.say_when_there_is_room(&bytes).await,
+            said => said,
+        }
+    }
+
+    async fn say_when_there_is_room(&self, bytes: &[u8]) -> Result<(), LineError> {
+        // A descriptor of its own, since one is registered with a runtime only once.
+        let copy = self.line.get_ref().try_clone().map_err(LineError::Io)?;
+        let line = AsyncFd::with_interest(copy, Interest::WRITABLE).map_err(LineError::Io)?;
+        line.async_io(Interest::WRITABLE, |line| would_block(line::send(line.as_fd(), bytes)))
             .await
             .map_err(LineError::Io)?
     }
 
-    async fn hear(&self) -> Result<Reply, LineError> {
-        self.line
-            .async_io(Interest::READABLE, || would_block(line::receive(self.line.as_fd())))
-            .await
-            .map_err(LineError::Io)?
+    async fn hear(&self, packet: &mut Packet) -> Result<Reply, LineError> {
+        loop {
+            let mut ready = self.line.readable().await.map_err(LineError::Io)?;
+            match line::receive(self.line.as_fd(), packet) {
+                Err(LineError::WouldBlock) => ready.clear_ready(),
+                heard => return heard,
+            }
+        }
     }
 
     fn forget_grants(&self) {
@@ -171,9 +188,26 @@ impl Inner {
     }
 }
 
-async fn listen(inner: Arc<Inner>) {
+/// Runs while there are open questions, and answers those that the keeper did not.
+async fn give_up_on_old_questions(inner: Arc<Inner>) {
     loop {
-        match inner.hear().await {
+        tokio::time::sleep(LOOK).await;
+        let mut open = inner.open();
+        let old = |asked: &mut Asked| asked.since.elapsed() >= PATIENCE;
+        for (_, asked) in open.questions.extract_if(|_, asked| old(asked)) {
+            let _ = asked.answer.send(Err(Refusal::Unavailable));
+        }
+        if open.questions.is_empty() {
+            open.is_looked_at = false;
+            return;
+        }
+    }
+}
+
+async fn listen(inner: Arc<Inner>) {
+    let mut packet = Packet::default();
+    loop {
+        match inner.hear(&mut packet).await {
             Ok(Reply::To(id, answer)) => {
                 if let Some(asked) = inner.open().questions.remove(&id) {
                     // An asker that went away is fine.

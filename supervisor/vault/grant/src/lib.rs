@@ -1,17 +1,30 @@
 //! The line between the keeper and the services that ask it.
 //!
-//! `message` is what is said, `line` how it travels (one message per packet of a
-//! `SOCK_SEQPACKET` pair), `asking` the broker's and signer's side. The answering side is the
-//! keeper's own business.
+//! `message` is what is said (`refresh` about renewing logins), `line` how it travels (one message
+//! per packet of a `SOCK_SEQPACKET` pair), `asking` the broker's and signer's side. The answering
+//! side is the keeper's own business.
+//!
+//! Signer and keeper also share how they read what is to be signed: `purpose` tells what a
+//! signature would be for, `host_key` whether a host proved itself.
+
+mod message;
+pub mod refresh;
+mod signing;
+
+mod line;
 
 mod asking;
-mod line;
-mod message;
+
+pub mod fingerprint;
+pub mod host_key;
+pub mod purpose;
+pub mod ssh_wire;
 
 pub use asking::Keeper;
-pub use line::{Line, LineError};
+pub use line::{Line, LineError, Packet};
 pub use message::{
     Answer, Credential, CredentialKind, CredentialProblem, Grant, Identity, Member, Notice,
     Question, Refusal, Reply, Request, TokenInfo,
 };
+pub use signing::{Bind, Denial, Route, Signing, ToSign};
 pub use terok_shared::packet_pair::new as pair;

@@ -8,7 +8,7 @@ use nix::sys::socket::{self, MsgFlags};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use terok_shared::packet_pair::MAX_PACKET;
-use zeroize::Zeroizing;
+use zeroize::{Zeroize, Zeroizing};
 
 #[derive(Debug)]
 pub enum LineError {
@@ -41,12 +41,26 @@ impl Line {
 
     /// Receives one message; `WouldBlock` when none is there.
     pub fn receive<M: DeserializeOwned>(&self) -> Result<M, LineError> {
-        receive(self.as_fd())
+        self.receive_in(&mut Packet::default())
+    }
+
+    /// The same in room that was made once.
+    pub fn receive_in<M: DeserializeOwned>(&self, packet: &mut Packet) -> Result<M, LineError> {
+        receive(self.as_fd(), packet)
     }
 
     /// Throws one waiting packet away unread.
     pub fn discard(&self) -> Result<(), LineError> {
         discard(self.as_fd())
+    }
+}
+
+/// Room for one packet of any size, wiped after each. Pages that no packet reached cost nothing.
+pub struct Packet(Vec<u8>);
+
+impl Default for Packet {
+    fn default() -> Self {
+        Self(vec![0; MAX_PACKET])
     }
 }
 
@@ -61,21 +75,24 @@ pub(crate) fn send(socket: BorrowedFd<'_>, bytes: &[u8]) -> Result<(), LineError
 }
 
 /// Receives one message without waiting.
-pub(crate) fn receive<M: DeserializeOwned>(socket: BorrowedFd<'_>) -> Result<M, LineError> {
-    // Looking at the length first keeps the buffer, and what must be wiped, as small as the packet.
-    let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_PEEK | MsgFlags::MSG_TRUNC;
-    let length = socket::recv(socket.as_raw_fd(), &mut [], flags)?;
-    if length > MAX_PACKET {
-        discard(socket)?;
+pub(crate) fn receive<M: DeserializeOwned>(
+    socket: BorrowedFd<'_>,
+    Packet(room): &mut Packet,
+) -> Result<M, LineError> {
+    // MSG_TRUNC: the packet's own length, also when the room is too small for it.
+    let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_TRUNC;
+    let length = socket::recv(socket.as_raw_fd(), room, flags)?;
+    let Some(bytes) = room.get_mut(..length) else {
+        room.zeroize();
         return Err(LineError::TooLarge(length));
-    }
-    let mut buffer = Zeroizing::new(vec![0u8; length]);
-    let received = socket::recv(socket.as_raw_fd(), &mut buffer, MsgFlags::MSG_DONTWAIT)?;
-    match received {
+    };
+    let message = match length {
         // No message is empty, so nothing read is the end (recv(2)).
         0 => Err(LineError::Closed),
-        _ => postcard::from_bytes(&buffer[..received]).map_err(|_| LineError::Malformed),
-    }
+        _ => postcard::from_bytes(bytes).map_err(|_| LineError::Malformed),
+    };
+    bytes.zeroize();
+    message
 }
 
 /// Takes one packet off the line; reading a single byte of a packet throws away the rest.
@@ -122,6 +139,7 @@ impl std::error::Error for LineError {}
 mod tests {
     use super::*;
     use crate::message::{Question, Request};
+    use crate::signing::{Bind, Route, ToSign};
     use terok_shared::packet_pair;
     use terok_shared::secret::Secret;
 
@@ -135,12 +153,19 @@ mod tests {
         let (keeper, asker) = lines();
         let token = Secret::from("t".repeat(40));
         let data = vec![7; 256 * 1024];
-        let question = Question::Sign { token, public_blob: vec![1; 600], data, flags: 4 };
-        asker.send(&Request { id: 1, question }).unwrap();
-        let Question::Sign { data, .. } = keeper.receive::<Request>().unwrap().question else {
+        let bind = Bind {
+            host_key: vec![2; 1100],
+            session_id: vec![3; 128],
+            signature: vec![4; 1100],
+            is_forwarding: false,
+        };
+        let route = Route { bind: Some(bind), is_forwarded: true };
+        let to_sign = ToSign { public_blob: vec![1; 1100], data, flags: 4, route };
+        asker.send(&Request { id: 1, question: Question::Sign { token, to_sign } }).unwrap();
+        let Question::Sign { to_sign, .. } = keeper.receive::<Request>().unwrap().question else {
             panic!("another question arrived")
         };
-        assert_eq!(data.len(), 256 * 1024);
+        assert_eq!(to_sign.data.len(), 256 * 1024);
     }
 
     #[test]

@@ -6,6 +6,9 @@
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use terok_shared::secret::Secret;
 
+use crate::refresh;
+use crate::signing::{Signing, ToSign};
+
 /// A question with the asker's number for it; numbers above zero.
 #[derive(Serialize, Deserialize)]
 pub struct Request {
@@ -25,15 +28,14 @@ pub enum Question {
         #[serde(with = "plain")]
         token: Secret<String>,
     },
-    /// Signer: a signature over `data` with the key of this public blob. `flags` are those of
-    /// SSH_AGENTC_SIGN_REQUEST.
+    /// Signer: a signature with a key of this token's scope.
     Sign {
         #[serde(with = "plain")]
         token: Secret<String>,
-        public_blob: Vec<u8>,
-        data: Vec<u8>,
-        flags: u32,
+        to_sign: ToSign,
     },
+    /// Broker: a login's renewal.
+    Refresh(refresh::Question),
 }
 
 /// An answer to the question of this number, or a notice.
@@ -59,8 +61,8 @@ pub enum Answer {
     Grant(Grant),
     /// In the order of SSH_AGENT_IDENTITIES_ANSWER.
     Identities(Vec<Identity>),
-    /// The `signature` string of SSH_AGENT_SIGN_RESPONSE: algorithm name and signature blob.
-    Signature(Vec<u8>),
+    Signing(Signing),
+    Refresh(refresh::Answer),
     Refused(Refusal),
 }
 
@@ -71,10 +73,6 @@ pub enum Refusal {
     WrongScope(TokenInfo),
     /// A broker's token at the signer, or the reverse.
     WrongProvider,
-    /// No key of the token's scope has this public blob.
-    UnknownKey,
-    /// The key cannot sign this (algorithm, damaged key).
-    CannotSign,
     /// Not this service's question.
     NotYours,
     /// The vault is locked, missing or damaged; the keeper's log says which.

@@ -8,13 +8,15 @@ use terok_shared::handover::TokenLimits;
 use terok_shared::secret::Secret;
 use terok_shared::token::STATIC_MARKERS;
 use vault_grant::{
-    Answer, Credential, CredentialKind, CredentialProblem, Grant, Identity, Member, Question,
-    Refusal, TokenInfo,
+    Answer, Credential, CredentialKind, CredentialProblem, Denial, Grant, Identity, Member,
+    Question, Refusal, Signing, ToSign, TokenInfo,
 };
 use vault_store::Vault;
 use vault_store::credential::{CredentialError, Kind};
 use vault_store::database::DatabaseError;
+use vault_store::ssh_key::rules::Rules;
 
+use crate::permit::permit;
 use crate::sign::SigningKey;
 
 /// The provider of tokens that stand for the SSH keys of their scope.
@@ -33,8 +35,15 @@ pub(crate) enum Role {
 pub(crate) struct Answerer {
     vault: Vault,
     limits: TokenLimits,
-    /// By scope and public blob. Decoding an RSA key takes longer than signing with it.
-    decoded: HashMap<(String, Vec<u8>), SigningKey>,
+    /// By public blob, for the scope they were read for. Decoding an RSA key takes longer than
+    /// signing with it.
+    decoded: HashMap<Vec<u8>, Decoded>,
+}
+
+struct Decoded {
+    scope: String,
+    key: SigningKey,
+    rules: Rules,
 }
 
 impl Answerer {
@@ -44,6 +53,11 @@ impl Answerer {
 
     pub(crate) fn vault(&self) -> &Vault {
         &self.vault
+    }
+
+    /// For the renewal of logins, which writes.
+    pub(crate) fn vault_and_limits(&mut self) -> (&mut Vault, &TokenLimits) {
+        (&mut self.vault, &self.limits)
     }
 
     /// The database changed: what was read from it no longer counts.
@@ -57,11 +71,12 @@ impl Answerer {
             (Role::Signer, Question::Identities { token }) => {
                 self.identities(&token).map(Answer::Identities)
             }
-            (Role::Signer, Question::Sign { token, public_blob, data, flags }) => {
-                self.sign(&token, public_blob, &data, flags).map(Answer::Signature)
+            (Role::Signer, Question::Sign { token, to_sign }) => {
+                self.sign(&token, &to_sign).map(Answer::Signing)
             }
             (Role::Broker, Question::Identities { .. } | Question::Sign { .. })
-            | (Role::Signer, Question::Grant { .. }) => {
+            | (Role::Broker, Question::Refresh(_))
+            | (Role::Signer, Question::Grant { .. } | Question::Refresh(_)) => {
                 log::warn!("the {role} asked what is not its to ask");
                 Err(Refusal::NotYours)
             }
@@ -85,7 +100,7 @@ impl Answerer {
     }
 
     fn identities(&self, token: &Secret<String>) -> Result<Vec<Identity>, Refusal> {
-        let scope = self.ssh_scope(token)?;
+        let scope = self.admit_ssh(token)?.scope;
         let keys = self.vault.ssh_keys(&scope).map_err(|why| unreadable(&why))?;
         Ok(keys
             .into_iter()
@@ -93,38 +108,44 @@ impl Answerer {
             .collect())
     }
 
-    fn sign(
-        &mut self,
-        token: &Secret<String>,
-        public_blob: Vec<u8>,
-        data: &[u8],
-        flags: u32,
-    ) -> Result<Vec<u8>, Refusal> {
-        let scope = self.ssh_scope(token)?;
-        self.key(scope, public_blob)?.sign(data, flags).ok_or(Refusal::CannotSign)
+    fn sign(&mut self, token: &Secret<String>, to_sign: &ToSign) -> Result<Signing, Refusal> {
+        let TokenInfo { scope, subject, .. } = self.admit_ssh(token)?;
+        let outcome = match self.decoded(&scope, &to_sign.public_blob)? {
+            Err(denial) => Err(denial),
+            Ok(Decoded { key, rules, .. }) => permit(to_sign, rules)
+                .and_then(|()| key.sign(&to_sign.data, to_sign.flags).ok_or(Denial::CannotSign)),
+        };
+        Ok(Signing { scope, subject, outcome })
     }
 
-    fn key(&mut self, scope: String, public_blob: Vec<u8>) -> Result<&SigningKey, Refusal> {
-        let place = (scope, public_blob);
-        if !self.decoded.contains_key(&place) {
-            let stored = self
-                .vault
-                .ssh_private_key(&place.0, &place.1)
-                .map_err(|why| unreadable(&why))?
-                .ok_or(Refusal::UnknownKey)?;
-            let key = SigningKey::decode(stored.public.kind, &stored.private_der)
-                .ok_or(Refusal::CannotSign)?;
+    fn decoded(
+        &mut self,
+        scope: &str,
+        public_blob: &[u8],
+    ) -> Result<Result<&Decoded, Denial>, Refusal> {
+        let is_there = self.decoded.get(public_blob).is_some_and(|known| known.scope == scope);
+        if !is_there {
+            let database = |why| unreadable(&why);
+            let Some(stored) = self.vault.ssh_private_key(scope, public_blob).map_err(database)?
+            else {
+                return Ok(Err(Denial::UnknownKey));
+            };
+            let Some(key) = SigningKey::decode(stored.public.kind, &stored.private_der) else {
+                return Ok(Err(Denial::CannotSign));
+            };
+            let rules = self.vault.ssh_key_rules(&stored.public.fingerprint).map_err(database)?;
             if self.decoded.len() >= MAX_DECODED {
                 self.decoded.clear();
             }
-            self.decoded.insert(place.clone(), key);
+            let decoded = Decoded { scope: scope.to_owned(), key, rules };
+            self.decoded.insert(public_blob.to_vec(), decoded);
         }
-        self.decoded.get(&place).ok_or(Refusal::UnknownKey)
+        Ok(self.decoded.get(public_blob).ok_or(Denial::UnknownKey))
     }
 
-    fn ssh_scope(&self, token: &Secret<String>) -> Result<String, Refusal> {
+    fn admit_ssh(&self, token: &Secret<String>) -> Result<TokenInfo, Refusal> {
         let token = self.admit(token)?;
-        if token.provider == SSH { Ok(token.scope) } else { Err(Refusal::WrongProvider) }
+        if token.provider == SSH { Ok(token) } else { Err(Refusal::WrongProvider) }
     }
 
     /// The token's row, if this container may use it.
@@ -157,7 +178,7 @@ impl Answerer {
     }
 }
 
-fn within(limits: &TokenLimits, token: &TokenInfo) -> bool {
+pub(crate) fn within(limits: &TokenLimits, token: &TokenInfo) -> bool {
     let scope = limits.scope_id.is_empty() || limits.scope_id == token.scope;
     let subject = limits.token_subject.as_ref().is_none_or(|subject| *subject == token.subject);
     scope && subject

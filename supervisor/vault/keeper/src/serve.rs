@@ -1,18 +1,22 @@
-//! The keeper's loop: one poll over two lines, the database's files and SIGTERM.
+//! The keeper's loop: one poll over two lines, the database's files and SIGTERM, with a time limit
+//! only while a login is being renewed, or where it shall leave when nobody asks.
 
 use std::io::{self, Read};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use signal_hook::consts::SIGTERM;
 use terok_service::{Failure, Inherited};
 use terok_shared::handover::TokenLimits;
-use vault_grant::{Line, LineError, Notice, Reply, Request};
+use vault_grant::refresh;
+use vault_grant::{Answer, Line, LineError, Notice, Question, Reply, Request};
 use vault_store::Vault;
 
 use crate::answer::{Answerer, Role};
+use crate::refresh::{Effect, Refreshes};
 use crate::watch::Watch;
 
 /// One service that asks, and what it may ask: the line says who it is.
@@ -39,25 +43,46 @@ impl Asker {
 
 pub(crate) struct Keeper {
     answerer: Answerer,
+    refreshes: Refreshes,
     watch: Watch,
     askers: Vec<Asker>,
     stop: UnixStream,
+    /// How long nobody may ask anything before we leave; the next question starts another keeper.
+    leave_after: Option<Duration>,
+    last_asked: Instant,
 }
 
 impl Keeper {
     pub(crate) fn new(
         vault: Vault,
         limits: TokenLimits,
+        refreshes: Refreshes,
         askers: Vec<Asker>,
     ) -> Result<Self, Failure> {
         let watch = Watch::on(&vault)?;
         let (stop, write) = UnixStream::pair()?;
         signal_hook::low_level::pipe::register(SIGTERM, write)?;
-        Ok(Self { answerer: Answerer::new(vault, limits), watch, askers, stop })
+        Ok(Self {
+            answerer: Answerer::new(vault, limits),
+            refreshes,
+            watch,
+            askers,
+            stop,
+            leave_after: None,
+            last_asked: Instant::now(),
+        })
+    }
+
+    pub(crate) fn leaving_after(self, leave_after: Option<Duration>) -> Self {
+        Self { leave_after, ..self }
     }
 
     pub(crate) fn db_path(&self) -> &Path {
         self.answerer.vault().path()
+    }
+
+    pub(crate) fn locks(&self) -> Option<&Path> {
+        self.refreshes.directory()
     }
 
     pub(crate) fn run(mut self) -> Result<(), Failure> {
@@ -73,16 +98,36 @@ impl Keeper {
                 self.answerer.forget();
                 self.tell_all(Notice::Changed);
             }
+            self.refreshes.release_overdue(self.answerer.vault_and_limits().0, Instant::now());
+            if !woken.askers.is_empty() {
+                self.last_asked = Instant::now();
+            } else if self.leave_at().is_some_and(|due| due <= Instant::now()) {
+                // Nobody watches the database from here on: no grant may be remembered.
+                self.tell_all(Notice::Changed);
+                return Ok(());
+            }
             for n in woken.askers {
                 self.answer(n)?;
             }
         }
     }
 
+    /// When we may go: not while a renewal of ours is under way.
+    fn leave_at(&self) -> Option<Instant> {
+        self.leave_after.filter(|_| self.refreshes.due().is_none()).map(|after| self.last_asked + after)
+    }
+
     /// Answers one question, so that a busy asker does not keep the other waiting.
     fn answer(&mut self, n: usize) -> Result<(), Failure> {
         let asker = &self.askers[n];
         match asker.line.receive::<Request>() {
+            Ok(Request { id, question: Question::Refresh(question) })
+                if asker.role == Role::Broker =>
+            {
+                let answer = self.renew(id, question);
+                self.askers[n].say(&Reply::To(id, answer));
+                Ok(())
+            }
             Ok(Request { id, question }) => {
                 let answer = self.answerer.answer(asker.role, question);
                 asker.say(&Reply::To(id, answer));
@@ -97,6 +142,20 @@ impl Keeper {
         }
     }
 
+    /// Our own writes are no news to the watch, so a change is told here, before its answer.
+    fn renew(&mut self, id: u64, question: refresh::Question) -> Answer {
+        let (vault, limits) = self.answerer.vault_and_limits();
+        match self.refreshes.answer(vault, limits, id, question) {
+            Ok((answer, effect)) => {
+                if effect == Effect::Changed {
+                    self.tell_all(Notice::Changed);
+                }
+                Answer::Refresh(answer)
+            }
+            Err(refusal) => Answer::Refused(refusal),
+        }
+    }
+
     fn tell_all(&self, notice: Notice) {
         self.askers.iter().for_each(|asker| asker.say(&Reply::Notice(notice)));
     }
@@ -104,7 +163,8 @@ impl Keeper {
     fn wait(&self) -> io::Result<Woken> {
         let mut watched = vec![readable(self.stop.as_fd()), readable(self.watch.as_fd())];
         watched.extend(self.askers.iter().map(|asker| readable(asker.line.as_fd())));
-        match poll(&mut watched, PollTimeout::NONE) {
+        let due = self.refreshes.due().or_else(|| self.leave_at());
+        match poll(&mut watched, due.map_or(PollTimeout::NONE, until)) {
             Ok(_) | Err(nix::Error::EINTR) => {}
             Err(errno) => return Err(errno.into()),
         }
@@ -121,6 +181,12 @@ struct Woken {
     stop: bool,
     database: bool,
     askers: Vec<usize>,
+}
+
+/// Rounded up: waking a little early would only spin.
+fn until(due: Instant) -> PollTimeout {
+    let left = due.saturating_duration_since(Instant::now()) + Duration::from_millis(1);
+    PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX)
 }
 
 fn readable(descriptor: BorrowedFd<'_>) -> PollFd<'_> {

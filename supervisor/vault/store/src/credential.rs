@@ -3,7 +3,7 @@
 //! In comes the text of a row or what an operator typed; out come the secret to inject and the
 //! kind that decides how.
 
-mod rows;
+pub(crate) mod rows;
 
 use std::fmt;
 
@@ -59,6 +59,11 @@ impl Credential {
                 Err(MalformedCredential::NotJson { line: error.line(), column: error.column() })
             }
         }
+    }
+
+    /// A JSON object that was read already.
+    pub fn of_members(members: Map<String, Value>) -> Self {
+        Self { members }
     }
 
     /// A key or token that stands alone.
@@ -152,6 +157,11 @@ impl Credential {
             self.set("refresh_token", token.expose().as_str().into());
         }
         self.set("expires_at", expires_at.into());
+    }
+
+    /// Sets a member of any kind, in place of one of the same name.
+    pub fn set_member(&mut self, name: &str, value: Value) {
+        self.set(name, value);
     }
 
     fn text(&self, name: &str) -> Option<Secret<String>> {

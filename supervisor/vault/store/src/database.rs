@@ -4,6 +4,14 @@
 //! many ways to be unusable this file has chosen.
 
 mod create;
+mod new_file;
+
+mod rekey;
+
+mod backup;
+
+mod check;
+
 mod error;
 mod open_error;
 
@@ -17,9 +25,11 @@ use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 use terok_shared::secret::Secret;
 use zeroize::Zeroizing;
 
+pub use check::{Finding, check_files};
 pub use error::DatabaseError;
 pub(crate) use error::During;
 pub use open_error::OpenError;
+pub use rekey::{RekeyError, Rekeyed};
 
 use crate::schema;
 
@@ -99,6 +109,8 @@ impl Vault {
 /// (zetetic.net/sqlcipher/sqlcipher-api/#key).
 struct KeyStatement(Zeroizing<String>);
 
+const SET_KEY: &str = "PRAGMA key = '";
+
 impl KeyStatement {
     /// SQLCipher reads an empty passphrase as "no encryption", and SQL text ends at a NUL.
     fn new(passphrase: &Secret<String>) -> Result<Self, OpenError> {
@@ -111,7 +123,7 @@ impl KeyStatement {
         }
         // Sized for the worst case, so that growing leaves no copy behind.
         let mut sql = Zeroizing::new(String::with_capacity(2 * passphrase.len() + 20));
-        sql.push_str("PRAGMA key = '");
+        sql.push_str(SET_KEY);
         for character in passphrase.chars() {
             if character == '\'' {
                 sql.push('\'');
@@ -120,6 +132,15 @@ impl KeyStatement {
         }
         sql.push('\'');
         Ok(Self(sql))
+    }
+
+    /// The same passphrase as the one to change to (zetetic.net/sqlcipher/sqlcipher-api/#rekey).
+    fn for_rekey(&self) -> Zeroizing<String> {
+        const SET_NEW_KEY: &str = "PRAGMA rekey = '";
+        let mut sql = Zeroizing::new(String::with_capacity(self.0.len() + SET_NEW_KEY.len()));
+        sql.push_str(SET_NEW_KEY);
+        sql.push_str(self.0.strip_prefix(SET_KEY).expect("every key statement begins so"));
+        sql
     }
 }
 

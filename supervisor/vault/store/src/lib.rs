@@ -12,7 +12,9 @@ mod schema;
 pub mod scope;
 
 pub mod credential;
+pub mod refresh;
 pub mod ssh_key;
 pub mod token;
 
 pub use database::Vault;
+pub use schema::VERSION as SCHEMA_VERSION;

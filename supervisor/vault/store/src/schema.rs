@@ -12,7 +12,7 @@ use crate::database::{DatabaseError, During};
 use crate::ssh_key;
 
 /// The `PRAGMA user_version` of the tables below.
-pub(crate) const VERSION: i64 = 4;
+pub const VERSION: i64 = 4;
 
 const TABLES: &str = "
 CREATE TABLE IF NOT EXISTS credentials (

@@ -1,11 +1,14 @@
 //! SSH key pairs as the vault keeps them.
 //!
-//! A pair is made by `generate` or read by `file`, and stored and listed by `rows`. The private
-//! half is PKCS#8 DER, the public half the blob of the SSH wire format.
+//! A pair is made by `generate` or read by `file`, and stored and listed by `rows`; `rules` say
+//! what it may be used for; `export` writes it as a file of its owner's. The private half is PKCS#8 DER, the public half the blob of the SSH
+//! wire format.
 
+pub mod export;
 pub mod file;
 pub mod generate;
 mod rows;
+pub mod rules;
 
 use std::fmt;
 

@@ -7,7 +7,7 @@ use std::fmt;
 
 use rusqlite::{OptionalExtension, Row};
 use terok_shared::secret::Secret;
-use terok_shared::token::{EntropyError, mint_phantom};
+use terok_shared::token::{EntropyError, Form, mint_phantom};
 
 use crate::Vault;
 use crate::database::{DatabaseError, During};
@@ -35,10 +35,27 @@ pub struct StoredToken {
 impl Vault {
     /// Makes a token and stores it. This is the only time it need ever be shown.
     pub fn mint_token(&mut self, info: &TokenInfo) -> Result<Secret<String>, TokenError> {
+        self.store_token(info, mint_phantom)
+    }
+
+    /// The same, in a form that a provider's client accepts.
+    pub fn mint_token_like(
+        &mut self,
+        info: &TokenInfo,
+        form: Form,
+    ) -> Result<Secret<String>, TokenError> {
+        self.store_token(info, || form.mint())
+    }
+
+    fn store_token(
+        &mut self,
+        info: &TokenInfo,
+        mint: impl FnOnce() -> Result<Secret<String>, EntropyError>,
+    ) -> Result<Secret<String>, TokenError> {
         if !info.scope.is_empty() {
             ScopeName::parse(&info.scope).map_err(TokenError::Scope)?;
         }
-        let token = mint_phantom().map_err(TokenError::NoRandomness)?;
+        let token = mint().map_err(TokenError::NoRandomness)?;
         self.write(|transaction| {
             transaction
                 .execute(

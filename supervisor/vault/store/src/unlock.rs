@@ -2,17 +2,26 @@
 //!
 //! In come the places an operator may have put it; out comes the passphrase and the tier that had
 //! it, or what every tier on the way answered. The order is that of trust: a passphrase sealed to
-//! this machine first, then the session's cache, then a helper program.
+//! this machine first, then the desktop's keyring, the session's cache, a helper program.
+
+mod sealed_file;
+
+mod os_keyring;
+
+pub mod session_cache;
 
 mod command;
+
 mod helper_program;
-mod sealed_file;
-pub mod session_cache;
+
+mod local_socket;
 
 use std::fmt;
 use std::path::PathBuf;
 
 use terok_shared::secret::Secret;
+
+pub use sealed_file::{SealError, seal};
 
 /// Longest passphrase read from anywhere, in bytes. A longer answer is a mistake.
 const MAX_PASSPHRASE: usize = 4096;
@@ -79,47 +88,62 @@ pub struct Step {
     pub reason: String,
 }
 
+/// What became of one tier on a walk through all of them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// It had the passphrase.
+    Answered,
+    Nothing(String),
+    Broken(String),
+    /// An earlier tier had ended the walk.
+    NotAsked,
+}
+
+/// A walk through the tiers: what each said, in order, and the passphrase if one had it.
+#[derive(Debug)]
+pub struct Walk {
+    pub tiers: Vec<(Tier, Outcome)>,
+    pub unlocked: Option<Unlocked>,
+}
+
 /// Walks the tiers in order; the first that answers wins. May take 30 s per helper program.
 pub fn resolve(sources: &Sources) -> Result<Unlocked, UnlockError> {
-    walk(
-        sources,
-        [
-            (Tier::SealedFile, &|| sealed_file::ask(&sources.sealed_file)),
-            (Tier::OsKeyring, &|| os_keyring(sources.use_keyring)),
-            (Tier::KernelKeyring, &|| session_cache::kernel_keyring::ask(&sources.db_path)),
-            (Tier::SessionFile, &|| {
-                session_cache::file::ask(&sources.session_directories, &sources.db_path)
-            }),
-            (Tier::Command, &|| command::ask(sources.passphrase_command.as_ref())),
-        ],
-    )
+    let walk = walk(sources);
+    walk.unlocked.ok_or_else(|| UnlockError::of(sources.db_path.clone(), walk.tiers))
 }
 
-/// The Secret Service answers only over the session's D-Bus, which no service child can reach.
-fn os_keyring(may_be_asked: bool) -> Answer {
-    Answer::Nothing(if may_be_asked {
-        "allowed, but this release does not ask it".to_owned()
-    } else {
-        "not allowed".to_owned()
-    })
+/// As `resolve`, for those who want to see the whole chain.
+pub fn walk(sources: &Sources) -> Walk {
+    ask_in_order([
+        (Tier::SealedFile, &|| sealed_file::ask(&sources.sealed_file)),
+        (Tier::OsKeyring, &|| os_keyring::ask(sources.use_keyring, &sources.session_directories)),
+        (Tier::KernelKeyring, &|| session_cache::kernel_keyring::ask(&sources.db_path)),
+        (Tier::SessionFile, &|| {
+            session_cache::file::ask(&sources.session_directories, &sources.db_path)
+        }),
+        (Tier::Command, &|| command::ask(sources.passphrase_command.as_ref())),
+    ])
 }
 
-fn walk<const N: usize>(
-    sources: &Sources,
-    tiers: [(Tier, &dyn Fn() -> Answer); N],
-) -> Result<Unlocked, UnlockError> {
-    let db_path = || sources.db_path.clone();
-    let mut steps = Vec::with_capacity(N);
+fn ask_in_order<const N: usize>(tiers: [(Tier, &dyn Fn() -> Answer); N]) -> Walk {
+    let mut walk = Walk { tiers: Vec::with_capacity(N), unlocked: None };
+    let mut ended = false;
     for (tier, ask) in tiers {
-        match ask() {
-            Answer::Passphrase(passphrase) => return Ok(Unlocked { passphrase, tier }),
-            Answer::Nothing(reason) => steps.push(Step { tier, reason }),
-            Answer::Broken(reason) => {
-                return Err(UnlockError::Broken { db_path: db_path(), tier, reason });
-            }
-        }
+        let outcome = match ended {
+            true => Outcome::NotAsked,
+            false => match ask() {
+                Answer::Passphrase(passphrase) => {
+                    walk.unlocked = Some(Unlocked { passphrase, tier });
+                    Outcome::Answered
+                }
+                Answer::Nothing(reason) => Outcome::Nothing(reason),
+                Answer::Broken(reason) => Outcome::Broken(reason),
+            },
+        };
+        ended |= matches!(outcome, Outcome::Answered | Outcome::Broken(_));
+        walk.tiers.push((tier, outcome));
     }
-    Err(UnlockError::NoAnswer { db_path: db_path(), steps })
+    walk
 }
 
 /// Turns what a helper printed or a file held into a passphrase, or says why it is none.
@@ -137,23 +161,35 @@ fn passphrase_from(bytes: Secret<Vec<u8>>) -> Result<Secret<String>, &'static st
 pub enum UnlockError {
     /// Every tier was asked and none had one.
     NoAnswer { db_path: PathBuf, steps: Vec<Step> },
-    /// A tier that is set up failed.
-    Broken { db_path: PathBuf, tier: Tier, reason: String },
+    /// A tier that is set up failed, after those of `steps` had nothing.
+    Broken { db_path: PathBuf, steps: Vec<Step>, tier: Tier, reason: String },
+}
+
+impl UnlockError {
+    fn of(db_path: PathBuf, tiers: Vec<(Tier, Outcome)>) -> Self {
+        let mut steps = Vec::with_capacity(tiers.len());
+        for (tier, outcome) in tiers {
+            match outcome {
+                Outcome::Nothing(reason) => steps.push(Step { tier, reason }),
+                Outcome::Broken(reason) => return Self::Broken { db_path, steps, tier, reason },
+                Outcome::Answered | Outcome::NotAsked => {}
+            }
+        }
+        Self::NoAnswer { db_path, steps }
+    }
 }
 
 impl fmt::Display for UnlockError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (Self::NoAnswer { db_path, steps } | Self::Broken { db_path, steps, .. }) = self;
+        write!(f, "unlock vault {}: no passphrase: ", db_path.display())?;
+        for Step { tier, reason } in steps {
+            write!(f, "{tier}: {reason}; ")?;
+        }
         match self {
-            Self::NoAnswer { db_path, steps } => {
-                write!(f, "unlock vault {}: no passphrase", db_path.display())?;
-                for (i, Step { tier, reason }) in steps.iter().enumerate() {
-                    write!(f, "{}{tier}: {reason}", if i == 0 { ": " } else { "; " })?;
-                }
-                f.write_str("\nhint: run terokctl vault unlock")
-            }
-            Self::Broken { db_path, tier, reason } => {
-                write!(f, "unlock vault {}: {tier}: {reason}", db_path.display())
-            }
+            Self::NoAnswer { .. } => f.write_str("nobody else to ask\nhint: run terokctl vault unlock"),
+            // Its last line is a hint of its own.
+            Self::Broken { tier, reason, .. } => write!(f, "{tier}: {reason}"),
         }
     }
 }

@@ -213,6 +213,22 @@ fn databases_of_ours_read_the_same_there_and_back() {
 }
 
 #[test]
+fn a_vault_whose_passphrase_changed_and_its_backup_read_the_same_there() {
+    const NEW: &str = "it's new – é";
+    let copy = Copy::of(4);
+    Vault::change_passphrase(&copy.path(), &passphrase(), &secret(NEW)).unwrap();
+    let vault = Vault::open(&copy.path(), &secret(NEW)).unwrap();
+    let backup = copy.directory().join("backup.db");
+    vault.back_up(&backup).unwrap();
+    for path in [&copy.path(), &backup] {
+        let Some(theirs) = python(READ, &json!({"path": path, "passphrase": NEW}), None) else {
+            return;
+        };
+        assert_same(&vault, &theirs);
+    }
+}
+
+#[test]
 fn session_caches_are_shared_both_ways() {
     let copy = Copy::absent();
     let runtime_dir = copy.directory().join("run");

@@ -60,6 +60,11 @@ impl Client {
         self.stream.get_mut().write_all(bytes).unwrap();
     }
 
+    /// For a connection that may have been closed by the other side.
+    pub(crate) fn write_if_open(&mut self, bytes: &[u8]) {
+        let _ = self.stream.get_mut().write_all(bytes);
+    }
+
     pub(crate) fn stream(&mut self) -> &mut BufReader<UnixStream> {
         &mut self.stream
     }

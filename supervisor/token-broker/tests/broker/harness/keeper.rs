@@ -13,6 +13,7 @@ use vault_grant::{
     Question, Refusal, Reply, Request, TokenInfo,
 };
 
+use super::logins::{self, Logins};
 use super::{REAL, TOKEN};
 
 /// What the keeper says to a token.
@@ -36,12 +37,13 @@ pub(crate) enum Scripted {
     Silence,
 }
 
-type Script = Arc<Mutex<HashMap<String, Scripted>>>;
+pub(super) type Script = Arc<Mutex<HashMap<String, Scripted>>>;
 
 pub(crate) struct Keeper {
     line: Arc<Line>,
     script: Script,
     asked: Arc<AtomicUsize>,
+    pub(crate) logins: Arc<Mutex<Logins>>,
 }
 
 impl Keeper {
@@ -50,9 +52,11 @@ impl Keeper {
         let asked = Arc::new(AtomicUsize::new(0));
         let known = Scripted::Key { provider: "p", value: REAL.into() };
         let script: Script = Arc::new(Mutex::new([(TOKEN.to_owned(), known)].into()));
+        let logins = Arc::<Mutex<Logins>>::default();
         let (at, answers, count) = (Arc::clone(&line), Arc::clone(&script), Arc::clone(&asked));
-        thread::spawn(move || answer(&at, &answers, &count));
-        Self { line, script, asked }
+        let known_logins = Arc::clone(&logins);
+        thread::spawn(move || answer(&at, &answers, &count, &known_logins));
+        Self { line, script, asked, logins }
     }
 
     pub(crate) fn say(&self, token: &str, answer: Scripted) {
@@ -67,13 +71,13 @@ impl Keeper {
         self.line.send(&Reply::Notice(notice)).unwrap();
     }
 
-    /// How many questions came so far.
+    /// How many tokens were asked about so far.
     pub(crate) fn asked(&self) -> usize {
         self.asked.load(Ordering::SeqCst)
     }
 }
 
-fn answer(line: &Line, script: &Script, asked: &AtomicUsize) {
+fn answer(line: &Line, script: &Script, asked: &AtomicUsize, logins: &Mutex<Logins>) {
     loop {
         let mut ready = [PollFd::new(line.as_fd(), PollFlags::POLLIN)];
         poll(&mut ready, PollTimeout::NONE).unwrap();
@@ -82,8 +86,17 @@ fn answer(line: &Line, script: &Script, asked: &AtomicUsize) {
             Err(LineError::WouldBlock) => continue,
             Err(_) => return,
         };
+        let token = match request.question {
+            Question::Grant { token } => token,
+            Question::Refresh(question) => {
+                if let Some(answer) = logins::answer(line, script, logins, question) {
+                    let _ = line.send(&Reply::To(request.id, Answer::Refresh(answer)));
+                }
+                continue;
+            }
+            _ => panic!("no broker's question"),
+        };
         asked.fetch_add(1, Ordering::SeqCst);
-        let Question::Grant { token } = request.question else { panic!("no broker's question") };
         let scripted = script.lock().unwrap().get(token.expose()).cloned();
         let answer = match scripted {
             None => Answer::Refused(Refusal::UnknownToken),

@@ -2,10 +2,12 @@
 
 mod client;
 mod keeper;
+mod logins;
 mod upstream;
 
 pub(crate) use client::{Client, Response};
 pub(crate) use keeper::{Keeper, Scripted};
+pub(crate) use logins::Stored;
 pub(crate) use upstream::Upstream;
 
 use std::fs::{File, OpenOptions};
@@ -95,6 +97,7 @@ impl Broker {
                 parent_pid: i32::try_from(std::process::id()).unwrap(),
                 allow_debugger: false,
                 container_name: "web".into(),
+                leave_after: None,
             },
             service: BrokerSlice { routes_path: directory.path().join("routes.json") },
         };
@@ -136,8 +139,17 @@ impl Broker {
 
     /// The memory the process holds now, in kB, without the program file's own pages.
     pub(crate) fn anonymous_kb(&self) -> u64 {
+        self.status_kb("RssAnon:")
+    }
+
+    /// All memory the process has in use now, in kB.
+    pub(crate) fn rss_kb(&self) -> u64 {
+        self.status_kb("VmRSS:")
+    }
+
+    fn status_kb(&self, key: &str) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
-        let line = status.lines().find(|line| line.starts_with("RssAnon:")).unwrap();
+        let line = status.lines().find(|line| line.starts_with(key)).unwrap();
         line.split_whitespace().nth(1).unwrap().parse().unwrap()
     }
 

@@ -97,7 +97,7 @@ impl Exchange<'_> {
         let _ = self.seen.send(Request { line, headers, body: Vec::new() });
     }
 
-    fn body(&mut self) -> Vec<u8> {
+    pub(crate) fn body(&mut self) -> Vec<u8> {
         let mut body = Vec::new();
         if self.head.header("transfer-encoding") == Some("chunked") {
             while let Some(chunk) = self.chunk() {

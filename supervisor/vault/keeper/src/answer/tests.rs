@@ -1,8 +1,11 @@
 use super::*;
+use vault_grant::Route;
+use vault_grant::ssh_wire::put_string;
 use vault_store::credential::KeyType;
 use vault_store::scope::{Comment, ScopeName};
 use vault_store::ssh_key::KeyKind;
 use vault_store::ssh_key::generate::generate;
+use vault_store::ssh_key::rules::Rule;
 
 struct House {
     _dir: tempfile::TempDir,
@@ -134,20 +137,69 @@ fn a_brokers_token_sees_no_keys() {
     assert_eq!(identities(&mut house, &token), Err(Refusal::WrongProvider));
 }
 
+/// A message of `ssh-keygen -Y sign`, to be signed with this key.
+fn to_sign(public_blob: Vec<u8>, namespace: &str) -> ToSign {
+    let mut data = b"SSHSIG".to_vec();
+    for part in [namespace.as_bytes(), b"", b"sha256", &[1; 32]] {
+        put_string(&mut data, part);
+    }
+    ToSign { public_blob, data, flags: 0, route: Route::default() }
+}
+
+fn sign(house: &mut House, public_blob: Vec<u8>, namespace: &str) -> Signing {
+    let token = Secret::from(house.ssh_token.clone());
+    let question = Question::Sign { token, to_sign: to_sign(public_blob, namespace) };
+    match house.answerer.answer(Role::Signer, question) {
+        Answer::Signing(signing) => signing,
+        _ => panic!("another answer"),
+    }
+}
+
 #[test]
 fn a_scopes_key_signs_and_another_scopes_key_does_not() {
     let mut house = house(open());
     let token = house.ssh_token.clone();
     let blob = identities(&mut house, &token).unwrap()[0].public_blob.clone();
-    let mut sign = |public_blob: Vec<u8>| {
-        let token = Secret::from(token.clone());
-        let question = Question::Sign { token, public_blob, data: b"d".to_vec(), flags: 0 };
-        house.answerer.answer(Role::Signer, question)
-    };
-    assert!(matches!(sign(blob), Answer::Signature(_)));
+    let signing = sign(&mut house, blob, "file");
+    assert_eq!((signing.scope.as_str(), signing.subject.as_str()), ("proj", "web"));
+    assert!(signing.outcome.is_ok());
     let foreign = generate(KeyKind::Ed25519, Comment::parse("").unwrap()).unwrap();
-    let refused = sign(foreign.public_blob().to_vec());
-    assert!(matches!(refused, Answer::Refused(Refusal::UnknownKey)));
+    let refused = sign(&mut house, foreign.public_blob().to_vec(), "file");
+    assert_eq!(refused.outcome, Err(Denial::UnknownKey));
+}
+
+#[test]
+fn a_key_that_two_scopes_share_signs_for_both() {
+    let mut house = house(open());
+    let token = house.ssh_token.clone();
+    let blob = identities(&mut house, &token).unwrap()[0].public_blob.clone();
+    assert!(sign(&mut house, blob.clone(), "file").outcome.is_ok());
+    let id = house.answerer.vault.ssh_keys("proj").unwrap()[0].id;
+    let other = ScopeName::parse("other").unwrap();
+    house.answerer.vault.assign_ssh_key(&other, id).unwrap();
+    let info = vault_store::token::TokenInfo {
+        scope: "other".into(),
+        subject: "web".into(),
+        credential_set: "default".into(),
+        provider: SSH.into(),
+    };
+    house.ssh_token = house.answerer.vault.mint_token(&info).unwrap().expose().clone();
+    assert!(sign(&mut house, blob, "file").outcome.is_ok());
+}
+
+#[test]
+fn a_keys_rules_hold_as_soon_as_the_change_is_seen() {
+    let mut house = house(open());
+    let token = house.ssh_token.clone();
+    let blob = identities(&mut house, &token).unwrap()[0].public_blob.clone();
+    assert!(sign(&mut house, blob.clone(), "file").outcome.is_ok());
+    let fingerprint = vault_store::ssh_key::fingerprint(&blob);
+    let rule = Rule::namespace("git").unwrap();
+    house.answerer.vault.add_ssh_key_rule(&fingerprint, &rule).unwrap();
+    house.answerer.forget();
+    let refused = sign(&mut house, blob.clone(), "file").outcome;
+    assert_eq!(refused, Err(Denial::Namespace("file".into())));
+    assert!(sign(&mut house, blob, "git").outcome.is_ok());
 }
 
 #[test]
@@ -157,10 +209,7 @@ fn neither_asker_may_ask_what_is_the_others() {
     let questions = [
         (Role::Signer, Question::Grant { token: token() }),
         (Role::Broker, Question::Identities { token: token() }),
-        (
-            Role::Broker,
-            Question::Sign { token: token(), public_blob: vec![], data: vec![], flags: 0 },
-        ),
+        (Role::Broker, Question::Sign { token: token(), to_sign: to_sign(vec![], "file") }),
     ];
     for (role, question) in questions {
         let answer = house.answerer.answer(role, question);

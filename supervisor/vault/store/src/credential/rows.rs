@@ -29,6 +29,20 @@ impl Vault {
         self.write(|transaction| Ok(put(transaction, credential_set, provider, credential)?))
     }
 
+    /// Stores several credentials of one set: all of them, or on an error none.
+    pub fn put_credentials(
+        &mut self,
+        credential_set: &str,
+        credentials: &[(String, Credential)],
+    ) -> Result<(), CredentialError> {
+        self.write(|transaction| {
+            for (provider, credential) in credentials {
+                put(transaction, credential_set, provider, credential)?;
+            }
+            Ok(())
+        })
+    }
+
     /// Reads one credential; `None` when there is no such row.
     pub fn credential(
         &self,
@@ -91,7 +105,7 @@ impl Vault {
     }
 }
 
-fn get(
+pub(crate) fn get(
     connection: &Connection,
     credential_set: &str,
     provider: &str,
@@ -110,7 +124,7 @@ fn get(
     })
 }
 
-fn put(
+pub(crate) fn put(
     connection: &Connection,
     credential_set: &str,
     provider: &str,

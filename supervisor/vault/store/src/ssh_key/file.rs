@@ -16,7 +16,7 @@ use ssh_key::private::{KeypairData, RsaKeypair};
 use terok_shared::secret::Secret;
 use zeroize::Zeroizing;
 
-use super::{KeyPair, KeyRefused};
+use super::{KeyPair, KeyRefused, PrivateKey};
 use crate::scope::{Comment, CommentError};
 
 const OPENSSH_BEGIN: &[u8] = b"-----BEGIN OPENSSH PRIVATE KEY-----";
@@ -51,6 +51,19 @@ pub fn match_public_line(pair: KeyPair, public_line: &str) -> Result<KeyPair, Im
         Some(comment) => {
             Ok(pair.with_comment(Comment::parse(comment).map_err(ImportError::Comment)?))
         }
+    }
+}
+
+/// Whether a stored key can be used and its two halves belong together.
+pub(crate) fn matches_stored(key: &PrivateKey) -> Result<(), ImportError> {
+    let private =
+        PKey::private_key_from_pkcs8(key.private_der.expose()).map_err(KeyRefused::Library)?;
+    let pair = KeyPair::from_private(&private, Comment::default())?;
+    match pair.public_blob() == key.public.public_blob
+        && pair.fingerprint() == key.public.fingerprint
+    {
+        true => Ok(()),
+        false => Err(ImportError::Mismatch),
     }
 }
 

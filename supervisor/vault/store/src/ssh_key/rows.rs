@@ -130,6 +130,35 @@ impl Vault {
             .during("read an ssh key")
     }
 
+    /// One key with its private half, whoever has it. For its owner, never for a container.
+    pub fn find_ssh_private_key(
+        &self,
+        fingerprint: &str,
+    ) -> Result<Option<PrivateKey>, DatabaseError> {
+        self.connection()
+            .prepare_cached(concat!(
+                "SELECT ",
+                public_columns!(),
+                ", k.private_der FROM ssh_keys k WHERE k.fingerprint = ?"
+            ))
+            .and_then(|mut statement| statement.query_row([fingerprint], private_at).optional())
+            .during("read an ssh key")
+    }
+
+    /// Every key with its private half, whether or not a scope has it.
+    pub(crate) fn all_ssh_private_keys(&self) -> Result<Vec<PrivateKey>, DatabaseError> {
+        self.connection()
+            .prepare(concat!(
+                "SELECT ",
+                public_columns!(),
+                ", k.private_der FROM ssh_keys k ORDER BY k.id"
+            ))
+            .and_then(|mut statement| {
+                statement.query_map([], private_at).and_then(Iterator::collect)
+            })
+            .during("read ssh keys")
+    }
+
     /// Every assignment of every key, ordered by scope and, within one, as `ssh_keys`.
     pub fn ssh_key_assignments(&self) -> Result<Vec<Assignment>, DatabaseError> {
         self.connection()

@@ -1,11 +1,11 @@
-//! A program that prints a passphrase.
+//! A program that prints a passphrase, or that makes something of one.
 //!
-//! In comes a command; out comes its standard output without the line end, or why there is none.
-//! Output and time are bounded, and what the program says on stderr is not kept: a helper that
-//! traces itself would put the passphrase into our log.
+//! In comes a command, perhaps with a passphrase for its standard input; out comes its standard
+//! output, or why there is none. Output and time are bounded, and what the program says on stderr
+//! is not kept: a helper that traces itself would put the passphrase into our log.
 
 use std::fmt;
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -21,19 +21,44 @@ use super::{MAX_PASSPHRASE, passphrase_from};
 /// How long a helper may take: it may have to ask a remote service.
 pub(super) const TIME_LIMIT: Duration = Duration::from_secs(30);
 
+/// Longest output of a filter, in bytes.
+const MAX_FILTERED: usize = 64 * 1024;
+
+/// A longest passphrase and its line end.
+const MAX_PRINTED: usize = MAX_PASSPHRASE + 2;
+
 /// Runs `command` and reads the passphrase it prints.
 pub(super) fn read(command: Command) -> Result<Secret<String>, HelperError> {
     read_within(command, TIME_LIMIT)
 }
 
-fn read_within(mut command: Command, limit: Duration) -> Result<Secret<String>, HelperError> {
+/// Gives `command` a passphrase on its standard input and reads what it makes of it.
+pub(super) fn filter(command: Command, input: &Secret<String>) -> Result<Vec<u8>, HelperError> {
+    run(command, Some(input), TIME_LIMIT, MAX_FILTERED).map(|output| output.expose().clone())
+}
+
+fn read_within(command: Command, limit: Duration) -> Result<Secret<String>, HelperError> {
+    let output = run(command, None, limit, MAX_PRINTED)?;
+    passphrase_from(without_line_end(output)).map_err(HelperError::Unusable)
+}
+
+fn run(
+    mut command: Command,
+    input: Option<&Secret<String>>,
+    limit: Duration,
+    most: usize,
+) -> Result<Secret<Vec<u8>>, HelperError> {
     let mut child = command
-        .stdin(Stdio::null())
+        .stdin(if input.is_some() { Stdio::piped() } else { Stdio::null() })
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
         .spawn()
         .map_err(HelperError::Start)?;
-    let outcome = watch(&mut child, Instant::now() + limit, limit);
+    if let (Some(input), Some(mut stdin)) = (input, child.stdin.take()) {
+        // A passphrase fits into the pipe. A program that does not read it fails by itself.
+        let _ = stdin.write_all(input.expose().as_bytes());
+    }
+    let outcome = watch(&mut child, Instant::now() + limit, limit, most);
     if outcome.is_err() {
         // It may have ended by itself meanwhile; either way it is collected below.
         let _ = child.kill();
@@ -43,7 +68,7 @@ fn read_within(mut command: Command, limit: Duration) -> Result<Secret<String>, 
     if !status.success() {
         return Err(HelperError::Failed { status: status.to_string() });
     }
-    passphrase_from(without_line_end(output)).map_err(HelperError::Unusable)
+    Ok(output)
 }
 
 /// Reads until the program has ended. Not until the pipe has: a helper may leave an agent
@@ -52,11 +77,12 @@ fn watch(
     child: &mut Child,
     deadline: Instant,
     limit: Duration,
+    most: usize,
 ) -> Result<Secret<Vec<u8>>, HelperError> {
     let mut stdout = child.stdout.take().expect("stdout was piped");
     let ended = pidfd(child).map_err(HelperError::Read)?;
     // Full size from the start, so that growing leaves no copy of a secret behind.
-    let mut output = Vec::with_capacity(MAX_PASSPHRASE + 3);
+    let mut output = Vec::with_capacity(most + 1);
     let mut open = true;
     loop {
         let left = deadline.saturating_duration_since(Instant::now());
@@ -67,10 +93,10 @@ fn watch(
         let (readable, has_ended) =
             wait(&ended, open.then_some(&stdout), left).map_err(HelperError::Read)?;
         if readable {
-            open = read_some(&mut stdout, &mut output).map_err(HelperError::Read)?;
-            if output.len() > MAX_PASSPHRASE + 2 {
+            open = read_some(&mut stdout, &mut output, most).map_err(HelperError::Read)?;
+            if output.len() > most {
                 output.zeroize();
-                return Err(HelperError::TooLong);
+                return Err(HelperError::TooLong { most });
             }
         } else if has_ended {
             // Ended, and nothing left to read.
@@ -95,9 +121,9 @@ fn wait(ended: &OwnedFd, stdout: Option<&ChildStdout>, left: Duration) -> io::Re
 }
 
 /// One read; `false` at the end of the pipe.
-fn read_some(stdout: &mut ChildStdout, output: &mut Vec<u8>) -> io::Result<bool> {
+fn read_some(stdout: &mut ChildStdout, output: &mut Vec<u8>, most: usize) -> io::Result<bool> {
     let mut buffer = [0u8; 1024];
-    let room = (MAX_PASSPHRASE + 3 - output.len()).min(buffer.len());
+    let room = (most + 1 - output.len()).min(buffer.len());
     let count = match stdout.read(&mut buffer[..room]) {
         Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(true),
         other => other?,
@@ -121,11 +147,11 @@ fn without_line_end(output: Secret<Vec<u8>>) -> Secret<Vec<u8>> {
 
 /// Why a helper gave no passphrase. No variant holds the command's text.
 #[derive(Debug)]
-pub(super) enum HelperError {
+pub enum HelperError {
     Start(io::Error),
     Read(io::Error),
     TimedOut { limit: Duration },
-    TooLong,
+    TooLong { most: usize },
     Failed { status: String },
     Unusable(&'static str),
 }
@@ -136,7 +162,7 @@ impl fmt::Display for HelperError {
             Self::Start(error) => write!(f, "could not be started: {error}"),
             Self::Read(error) => write!(f, "could not be watched: {error}"),
             Self::TimedOut { limit } => write!(f, "did not end within {} s", limit.as_secs()),
-            Self::TooLong => write!(f, "printed more than {MAX_PASSPHRASE} bytes"),
+            Self::TooLong { most } => write!(f, "printed more than {most} bytes"),
             Self::Failed { status } => write!(f, "failed with {status}"),
             Self::Unusable(what) => write!(f, "its output {what}"),
         }
@@ -185,8 +211,17 @@ mod tests {
         assert_eq!(read_text("printf '\\377'").unwrap_err(), "its output is not UTF-8");
         assert_eq!(
             read_text("head -c 100000 /dev/zero").unwrap_err(),
-            "printed more than 4096 bytes"
+            "printed more than 4098 bytes"
         );
+    }
+
+    #[test]
+    fn a_filter_reads_the_passphrase_and_its_output_is_not_cut() {
+        let input = Secret::from("pass".to_owned());
+        assert_eq!(filter(shell("cat; echo"), &input).unwrap(), b"pass\n");
+        assert_eq!(filter(shell("exec <&-; echo x"), &input).unwrap(), b"x\n");
+        let error = filter(shell("cat /dev/zero"), &input).unwrap_err();
+        assert!(matches!(error, HelperError::TooLong { .. }), "{error}");
     }
 
     #[test]

@@ -1,11 +1,22 @@
 //! A passphrase that only this machine can read, sealed by systemd-creds(1).
 //!
-//! In comes the file's path; out comes what `systemd-creds decrypt` made of it.
+//! In comes the file's path; out comes what this machine made of it. Root of a rootless user
+//! namespace asks systemd itself (`varlink`): there the program takes itself for real root and
+//! reaches for the host key and the TPM, which are not open to it.
+
+mod varlink;
 
 use std::ffi::OsStr;
+use std::fmt;
+use std::fs;
+use std::io::{self, Read};
 use std::path::Path;
 use std::process::Command;
 
+use nix::unistd::geteuid;
+use terok_shared::secret::Secret;
+
+use super::helper_program::HelperError;
 use super::{Answer, helper_program};
 
 /// The name sealed into the file: a credential made for another purpose does not decrypt.
@@ -13,64 +24,111 @@ const CREDENTIAL_NAME: &str = "terok-sandbox.vault-passphrase";
 
 const PROGRAM: &str = "systemd-creds";
 
+/// Longest sealed file that is read, in bytes. One with a TPM policy has about two kilobytes.
+const MAX_FILE: u64 = 64 * 1024;
+
+const SEAL_AGAIN: &str = "seal the passphrase again on this machine, or remove the file";
+
 /// Decrypts the file if it exists. One that exists and cannot be decrypted closes the chain.
 pub(super) fn ask(file: &Path) -> Answer {
-    ask_program(OsStr::new(PROGRAM), file)
+    let uid_map = fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
+    match outer_uid(geteuid().as_raw(), &uid_map) {
+        Some(uid) => ask_systemd(Path::new(varlink::SOCKET), uid, file),
+        None => ask_program(OsStr::new(PROGRAM), file),
+    }
+}
+
+/// The uid that is root's of this user namespace outside of it (user_namespaces(7)); `None` for
+/// real root and for everybody else.
+fn outer_uid(euid: u32, uid_map: &str) -> Option<u32> {
+    if euid != 0 {
+        return None;
+    }
+    let outside_of_root = |line: &str| {
+        let mut numbers = line.split_ascii_whitespace().map(str::parse::<u32>);
+        let inside = numbers.next()?.ok()?;
+        let outside = numbers.next()?.ok()?;
+        (inside == 0 && outside != 0).then_some(outside)
+    };
+    uid_map.lines().find_map(outside_of_root)
 }
 
 fn ask_program(program: &OsStr, file: &Path) -> Answer {
-    match file.try_exists() {
-        Ok(true) => {}
-        Ok(false) => return Answer::Nothing(format!("no {}", file.display())),
-        Err(error) => return Answer::Broken(format!("look for {}: {error}", file.display())),
+    if let Some(answer) = absent(file) {
+        return answer;
     }
     let mut command = Command::new(program);
     command.args(["decrypt", "--user"]).arg(format!("--name={CREDENTIAL_NAME}")).arg(file).arg("-");
     match helper_program::read(command) {
         Ok(passphrase) => Answer::Passphrase(passphrase),
-        Err(error) => Answer::Broken(format!(
-            "decrypt {}: {PROGRAM} {error}\n\
-             hint: seal the passphrase again on this machine, or remove the file",
-            file.display()
-        )),
+        Err(why) => broken(file, format_args!("{PROGRAM} {why}")),
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use std::os::unix::fs::PermissionsExt;
-
-    use super::*;
-
-    #[test]
-    fn an_absent_file_is_passed_over() {
-        assert!(matches!(ask(Path::new("/nonexistent/x.cred")), Answer::Nothing(_)));
+fn ask_systemd(socket: &Path, uid: u32, file: &Path) -> Answer {
+    if let Some(answer) = absent(file) {
+        return answer;
     }
+    match read_sealed(file) {
+        Err(why) => broken(file, format_args!("{why}")),
+        Ok(sealed) => match varlink::decrypt(socket, CREDENTIAL_NAME, &sealed, uid) {
+            Ok(passphrase) => Answer::Passphrase(passphrase),
+            Err(why) => broken(file, format_args!("{why}")),
+        },
+    }
+}
 
-    #[test]
-    fn a_file_that_cannot_be_decrypted_closes_the_chain() {
-        let directory = tempfile::tempdir().unwrap();
-        let file = directory.path().join("vault.passphrase.cred");
-        std::fs::write(&file, "sealed").unwrap();
-        for program in ["/nonexistent/systemd-creds", "/bin/false"] {
-            let answer = ask_program(OsStr::new(program), &file);
-            assert!(matches!(answer, Answer::Broken(_)), "{program}");
+fn absent(file: &Path) -> Option<Answer> {
+    match file.try_exists() {
+        Ok(true) => None,
+        Ok(false) => Some(Answer::Nothing(format!("no {}", file.display()))),
+        Err(why) => Some(Answer::Broken(format!("look for {}: {why}", file.display()))),
+    }
+}
+
+fn broken(file: &Path, why: fmt::Arguments<'_>) -> Answer {
+    Answer::Broken(format!("decrypt {}: {why}\nhint: {SEAL_AGAIN}", file.display()))
+}
+
+fn read_sealed(file: &Path) -> io::Result<Vec<u8>> {
+    let mut sealed = Vec::new();
+    fs::File::open(file)?.take(MAX_FILE + 1).read_to_end(&mut sealed)?;
+    if sealed.len() as u64 > MAX_FILE {
+        return Err(io::Error::other(format!("has more than {MAX_FILE} bytes")));
+    }
+    Ok(sealed)
+}
+
+/// Seals a passphrase to this machine and user, with the keys systemd-creds picks (the host's, and
+/// the TPM's where there is one). The caller writes the result; it is base64 text.
+///
+/// # Errors
+/// No systemd-creds, or one that cannot seal here: before systemd 257 only root can.
+pub fn seal(passphrase: &Secret<String>) -> Result<Vec<u8>, SealError> {
+    let mut command = Command::new(PROGRAM);
+    command.args(["encrypt", "--user"]).arg(format!("--name={CREDENTIAL_NAME}"));
+    command.args(["--with-key=auto", "-", "-"]);
+    let sealed = helper_program::filter(command, passphrase).map_err(SealError::Program)?;
+    if sealed.is_empty() { Err(SealError::Nothing) } else { Ok(sealed) }
+}
+
+/// Why a passphrase could not be sealed.
+#[derive(Debug)]
+pub enum SealError {
+    Program(HelperError),
+    Nothing,
+}
+
+impl fmt::Display for SealError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Program(why) => write!(f, "{PROGRAM} {why}"),
+            Self::Nothing => write!(f, "{PROGRAM} printed nothing"),
         }
     }
-
-    #[test]
-    fn the_file_is_decrypted_for_this_purpose_alone() {
-        let directory = tempfile::tempdir().unwrap();
-        let file = directory.path().join("vault.passphrase.cred");
-        std::fs::write(&file, "sealed").unwrap();
-        let program = directory.path().join("systemd-creds");
-        std::fs::write(&program, "#!/bin/sh\necho \"$@\"\n").unwrap();
-        std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o700)).unwrap();
-        let Answer::Passphrase(printed) = ask_program(program.as_os_str(), &file) else {
-            panic!("no passphrase");
-        };
-        let expected =
-            format!("decrypt --user --name=terok-sandbox.vault-passphrase {} -", file.display());
-        assert_eq!(printed.expose(), &expected);
-    }
 }
+
+impl std::error::Error for SealError {}
+
+#[cfg(test)]
+mod tests;

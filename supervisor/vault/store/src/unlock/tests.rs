@@ -92,6 +92,45 @@ fn without_an_answer_every_tier_says_why() {
 }
 
 #[test]
+fn a_broken_tier_is_told_with_all_that_were_asked_before_it() {
+    let mut setup = Setup::new();
+    setup.sources.passphrase_command = command("false");
+    let text = resolve(&setup.sources).unwrap_err().to_string();
+    for word in [
+        "sealed file: no ",
+        "; os keyring: not allowed",
+        "; kernel keyring: ",
+        "; session file: ",
+        "; passphrase command: failed with exit status: 1\nhint: ",
+    ] {
+        assert!(text.contains(word), "{word:?} is missing in {text}");
+    }
+}
+
+#[test]
+fn a_walk_tells_what_every_tier_answered_and_which_were_not_asked() {
+    let mut setup = Setup::new();
+    setup.remember_in_file("cached");
+    setup.sources.passphrase_command = command("echo typed");
+    let walk = walk(&setup.sources);
+    let tiers: Vec<Tier> = walk.tiers.iter().map(|(tier, _)| *tier).collect();
+    assert_eq!(
+        tiers,
+        [
+            Tier::SealedFile,
+            Tier::OsKeyring,
+            Tier::KernelKeyring,
+            Tier::SessionFile,
+            Tier::Command
+        ]
+    );
+    let outcomes: Vec<&Outcome> = walk.tiers.iter().map(|(_, outcome)| outcome).collect();
+    assert!(matches!(outcomes[0], Outcome::Nothing(_)));
+    assert_eq!((outcomes[3], outcomes[4]), (&Outcome::Answered, &Outcome::NotAsked));
+    assert_eq!(walk.unlocked.unwrap().tier, Tier::SessionFile);
+}
+
+#[test]
 fn what_was_remembered_unlocks_and_what_was_forgotten_does_not() {
     let setup = Setup::new();
     let directory = &setup.sources.session_directories[0];

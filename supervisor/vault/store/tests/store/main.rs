@@ -4,7 +4,15 @@
 
 mod fixture;
 
+mod backup;
+mod check;
+mod crash;
+mod export;
 mod key_files;
 mod migration;
 mod opening;
+mod passphrase;
+mod refresh;
+mod rekey;
 mod rows;
+mod rules;

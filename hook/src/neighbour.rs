@@ -1,0 +1,40 @@
+//! Another container with the same sidecar: the containers of one pod all carry its annotations.
+//!
+//! In: the pid files of one state root. Out: the supervisor that serves this sidecar for a
+//! container that lives. It binds each socket once, so there is nothing to start for the others.
+
+use std::fs;
+use std::os::unix::ffi::OsStrExt;
+
+use terok_shared::container::ContainerId;
+use terok_shared::layout::StateRoot;
+use terok_shared::pid_file;
+use terok_shared::process::Process;
+
+use crate::plan::Start;
+
+/// More pid files than this are not looked at.
+const MAX_FILES: usize = 10_000;
+
+#[derive(Debug)]
+pub(crate) struct Neighbour {
+    pub supervisor: i32,
+    pub container: ContainerId,
+}
+
+/// Called with the sidecar locked, so that two containers of a pod take turns.
+pub(crate) fn find(plan: &Start, root: &StateRoot) -> Option<Neighbour> {
+    let files = fs::read_dir(root.pids()).ok()?.flatten().take(MAX_FILES);
+    let ids = files.filter_map(|file| StateRoot::container_of_record(&file.path()));
+    ids.filter(|id| *id != plan.id).find_map(|container| {
+        let living = pid_file::living(&root.pid_file(&container), &container)?;
+        // One that is about to end with its container serves nobody else.
+        let serves = living.container.is_some_and(Process::is_alive)
+            && names(living.supervisor, plan.sidecar.as_path().as_os_str().as_bytes());
+        serves.then_some(Neighbour { supervisor: living.supervisor.pid(), container })
+    })
+}
+
+fn names(supervisor: Process, sidecar: &[u8]) -> bool {
+    supervisor.arguments().is_ok_and(|words| words.iter().any(|word| word == sidecar))
+}

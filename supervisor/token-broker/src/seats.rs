@@ -1,0 +1,163 @@
+//! The clients connected, and who has to go when there are many.
+//!
+//! A connection between two requests, or one that never finishes its first, costs its client
+//! nothing to reopen. When too many are connected, the one that has waited longest leaves, so that
+//! idle and deliberately slow connections never keep a new client out.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+use hyper::body::{Body, Frame, SizeHint};
+use tokio::sync::Notify;
+
+/// Connections kept without need.
+const ROOM: usize = 512;
+
+#[derive(Default)]
+pub(crate) struct Seats {
+    taken: RefCell<HashMap<u64, Rc<Place>>>,
+    next: Cell<u64>,
+}
+
+struct Place {
+    /// When it last had something to do.
+    since: Cell<Instant>,
+    /// Responses, and tunnels, under way.
+    busy: Cell<usize>,
+    leave: Notify,
+}
+
+/// One client's place, free again when dropped.
+pub(crate) struct Seat {
+    place: Rc<Place>,
+    number: u64,
+    seats: Rc<Seats>,
+}
+
+/// Keeps a client in its seat.
+pub(crate) struct Busy(Rc<Place>);
+
+impl Seats {
+    /// Seats a client; when it gets crowded, the one that has waited longest is asked to leave.
+    pub(crate) fn take(self: &Rc<Self>) -> Seat {
+        let mut taken = self.taken.borrow_mut();
+        if taken.len() >= ROOM {
+            let waiting = taken.values().filter(|place| place.busy.get() == 0);
+            if let Some(longest) = waiting.min_by_key(|place| place.since.get()) {
+                longest.leave();
+            }
+        }
+        let number = self.next.get();
+        self.next.set(number + 1);
+        let place = Rc::new(Place {
+            since: Cell::new(Instant::now()),
+            busy: Cell::new(0),
+            leave: Notify::new(),
+        });
+        taken.insert(number, Rc::clone(&place));
+        Seat { place, number, seats: Rc::clone(self) }
+    }
+}
+
+impl Place {
+    fn leave(&self) {
+        // Not chosen again while it packs up.
+        self.busy.set(usize::MAX / 2);
+        self.leave.notify_one();
+    }
+}
+
+impl Seat {
+    pub(crate) fn busy(&self) -> Busy {
+        self.place.busy.set(self.place.busy.get() + 1);
+        self.place.since.set(Instant::now());
+        Busy(Rc::clone(&self.place))
+    }
+
+    /// Completes when this client has to go.
+    pub(crate) async fn asked_to_leave(&self) {
+        self.place.leave.notified().await;
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        self.seats.taken.borrow_mut().remove(&self.number);
+    }
+}
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        self.0.busy.set(self.0.busy.get() - 1);
+    }
+}
+
+/// A response's body, whose client is busy as long as it lasts.
+pub(crate) struct Seated<B> {
+    body: B,
+    _busy: Busy,
+}
+
+impl<B> Seated<B> {
+    pub(crate) fn new(body: B, busy: Busy) -> Self {
+        Self { body, _busy: busy }
+    }
+}
+
+impl<B: Body + Unpin> Body for Seated<B> {
+    type Data = B::Data;
+    type Error = B::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
+        Pin::new(&mut self.body).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn asked(seat: &Seat) -> bool {
+        seat.place.busy.get() > 1
+    }
+
+    #[test]
+    fn the_one_that_waited_longest_leaves_when_it_is_crowded() {
+        let seats = Rc::new(Seats::default());
+        let mut seated: Vec<Seat> = (0..ROOM).map(|_| seats.take()).collect();
+        let busy = seated[0].busy();
+        drop(seated[1].busy());
+        let newcomer = seats.take();
+        assert!(asked(&seated[2]) && !asked(&seated[0]) && !asked(&seated[1]));
+        drop(seated.remove(2));
+        let another = seats.take();
+        assert!(asked(&seated[2]));
+        drop((busy, newcomer, another, seated));
+        assert!(seats.taken.borrow().is_empty());
+    }
+
+    #[test]
+    fn nobody_busy_is_asked_to_leave() {
+        let seats = Rc::new(Seats::default());
+        let seated: Vec<Seat> = (0..ROOM).map(|_| seats.take()).collect();
+        let busy: Vec<Busy> = seated.iter().map(Seat::busy).collect();
+        let _newcomer = seats.take();
+        assert!(!seated.iter().any(asked));
+        drop(busy);
+    }
+}

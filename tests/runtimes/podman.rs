@@ -1,0 +1,112 @@
+//! podman as root, on both runtimes: with the hooks directory that `terokctl setup` registers, and
+//! with the wrapper in the runtime's place and no hooks directory at all.
+
+use std::process::Command;
+
+use crate::machine::Runtime;
+use crate::place::{Place, ok};
+use crate::skip;
+
+const PROGRAMS: [&str; 5] = ["podman", "conmon", "busybox", "curl", "unshare"];
+
+/// How podman comes to call our hooks.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Way {
+    HooksDirectory,
+    Wrapper,
+}
+
+/// `podman run` with no container named yet.
+fn podman_run(place: &Place, runtime: Runtime, way: Way) -> Command {
+    let mut command = runtime.command(place, &skip::program("podman"));
+    store(&mut command, place);
+    match way {
+        Way::HooksDirectory => {
+            command.args(["--runtime", runtime.name()]);
+        }
+        Way::Wrapper => {
+            command
+                .env("CONTAINERS_CONF", place.containers_conf_without_hooks())
+                .arg("--runtime")
+                .arg(place.installed("terok-runtime"))
+                .arg("--runtime-flag")
+                .arg(format!("terok-real-runtime={}", runtime.name()));
+        }
+    }
+    command.args(["run", "--rm", "--network=none", "--annotation", &place.annotation()]);
+    // This root may lack CAP_SYS_RESOURCE: limits stay as they are.
+    command.arg(match runtime {
+        Runtime::Crun => "--cgroups=disabled",
+        Runtime::Runc => "--pids-limit=-1",
+    });
+    command.args(["--ulimit", "nofile=1024:1024", "--ulimit", "nproc=1024:1024"]);
+    command
+}
+
+/// Images and containers of its own, apart from the machine's.
+fn store(command: &mut Command, place: &Place) {
+    for (option, below) in [("--root", "store"), ("--runroot", "runroot"), ("--tmpdir", "tmpdir")] {
+        command.arg(option).arg(place.path(below));
+    }
+    command.args(["--storage-driver", "vfs"]);
+}
+
+fn serves(runtime: Runtime, way: Way) {
+    let programs = [&PROGRAMS[..], &[runtime.name()]].concat();
+    if !skip::root_with(&format!("rootful podman on {}", runtime.name()), &programs) {
+        return;
+    }
+    let place = Place::new();
+    let output = podman_run(&place, runtime, way)
+        .args(["--volume", &format!("{}:/run/terok:ro", place.sockets())])
+        .arg("--rootfs")
+        .arg(place.rootfs())
+        .args(["sh", "-c", &place.request()])
+        .output()
+        .unwrap();
+    place.expect_served(&output);
+    place.expect_gone();
+}
+
+#[test]
+fn a_rootful_container_on_crun_is_served() {
+    serves(Runtime::Crun, Way::HooksDirectory);
+}
+
+#[test]
+fn a_rootful_container_on_runc_is_served() {
+    serves(Runtime::Runc, Way::HooksDirectory);
+}
+
+#[test]
+fn a_rootful_container_on_the_wrapper_around_crun_is_served() {
+    serves(Runtime::Crun, Way::Wrapper);
+}
+
+#[test]
+fn a_rootful_container_on_the_wrapper_around_runc_is_served() {
+    serves(Runtime::Runc, Way::Wrapper);
+}
+
+/// As a pod with `hostUsers: false`: its root is nobody on the host, where the hook runs as root.
+#[test]
+fn a_rootful_container_with_its_own_users_is_served_on_its_own_loopback() {
+    let programs = [&PROGRAMS[..], &["runc"]].concat();
+    if !skip::root_with("rootful podman with a user namespace", &programs) {
+        return;
+    }
+    let place = Place::new();
+    place.amend("loopback", serde_json::json!({"vault": 9419}));
+    // What the container's root reaches has to be open to that user of the host.
+    ok(Command::new("chmod").arg("0711").arg(place.path("")));
+    ok(Command::new("chown").args(["-R", "200000:200000"]).arg(place.rootfs()));
+    let output = podman_run(&place, Runtime::Runc, Way::HooksDirectory)
+        .args(["--uidmap=0:200000:65536", "--gidmap=0:200000:65536"])
+        .arg("--rootfs")
+        .arg(place.rootfs())
+        .args(["sh", "-c", &place.request_on_loopback()])
+        .output()
+        .unwrap();
+    place.expect_served(&output);
+    place.expect_gone();
+}
