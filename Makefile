@@ -3,7 +3,7 @@
 CARGO ?= cargo
 RUNTIMES ?= crun runc
 
-.PHONY: bench-signer demo test build prerequisites test-programs test-podman test-runtimes lint bench-lifecycle clean
+.PHONY: bench-broker bench-signer demo test build prerequisites test-programs test-podman test-runtimes lint bench-lifecycle clean
 
 # The main job on an embedded default, in a temporary directory.
 demo: prerequisites
@@ -24,7 +24,10 @@ build:
 
 # Units and whole programs; nextest where it is installed.
 test-programs: build
-	@if $(CARGO) nextest --version >/dev/null 2>&1; then \
+	@TEROK_TEST_PYTHON_CLIENTS=$$(tests/services/python-clients.sh $(CURDIR)/target/python-clients) \
+	    || echo 'skipped: Python clients of the broker'; \
+	export TEROK_TEST_PYTHON_CLIENTS; \
+	if $(CARGO) nextest --version >/dev/null 2>&1; then \
 	    $(CARGO) nextest run --workspace --locked -E 'not (binary(podman) + binary(runtimes))'; \
 	else \
 	    $(CARGO) test --workspace --locked; \
@@ -39,6 +42,10 @@ test-podman: build
 test-runtimes: prerequisites build
 	tests/runtimes/prerequisites.sh
 	TEROK_TEST_REQUIRE_RUNTIMES=1 tests/runtimes/suite
+
+# The broker beside Debian's nginx; writes docs/benchmarks/broker.md and its picture.
+bench-broker:
+	$(CARGO) bench --locked --package terok-token-broker --bench broker
 
 # The signer beside OpenSSH's ssh-agent; writes a table.
 bench-signer:

@@ -13,6 +13,8 @@ mod brought_back;
 
 mod on_demand;
 
+mod log_bounds;
+
 mod bad_state;
 
 mod bad_sidecar;

@@ -120,7 +120,7 @@ fn answers_while_killing(
     let output = asking.wait_with_output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     let answers: Vec<Answer> = text.lines().map(answer).collect();
-    assert!(answers.len() > 10, "too few answers: {text}");
+    assert!(answers.len() > 5, "too few answers: {text}");
     let slowest = answers.iter().map(|answer| answer.seconds).fold(0.0, f64::max);
     let lost = answers.iter().filter(|answer| answer.exit != 0).count();
     println!("{service}: {} answers, {lost} cut off, slowest {slowest:.3} s", answers.len());

@@ -4,6 +4,8 @@
 
 use std::process::{Command, Stdio};
 
+use serde_json::{Value, json};
+
 use crate::containerd::{self, Daemon};
 use crate::machine::Runtime;
 use crate::place::{Place, ok};
@@ -32,7 +34,7 @@ fn start(place: &Place) -> Daemon {
     command
         .args(["--host", &host(place), "--containerd", &containerd::socket(place)])
         .arg("--config-file")
-        .arg(place.path("no-daemon.json"))
+        .arg(place.path("daemon.json"))
         .arg("--data-root")
         .arg(place.path("docker-data"))
         .arg("--exec-root")
@@ -42,8 +44,19 @@ fn start(place: &Place) -> Daemon {
         .arg("--add-runtime")
         .arg(format!("terok={}", place.installed("terok-runtime").display()))
         .args(["--iptables=false", "--bridge=none", "--storage-driver=vfs"]);
-    std::fs::write(place.path("no-daemon.json"), "{}").unwrap();
+    std::fs::write(place.path("daemon.json"), daemon_json(place).to_string()).unwrap();
     Daemon::start(command, place.path("docker.log"), &socket(place))
+}
+
+/// Keeps an older Docker from making `/etc/docker/key.json`; a newer one makes none, and does not
+/// know the member.
+fn daemon_json(place: &Place) -> Value {
+    let version = ok(Command::new(skip::program("dockerd")).arg("--version"));
+    if version.starts_with("Docker version 20.") {
+        json!({"deprecated-key-path": place.path("docker-key.json")})
+    } else {
+        json!({})
+    }
 }
 
 fn import(place: &Place) {
@@ -88,7 +101,7 @@ fn a_container_without_mounts_rights_or_network_is_served_on_its_own_loopback() 
         return;
     }
     let place = Place::new();
-    place.amend("loopback", serde_json::json!({"vault": 9419}));
+    place.amend("loopback", json!({"vault": 9419}));
     let _containerd = containerd::start(&place);
     let _docker = start(&place);
     import(&place);

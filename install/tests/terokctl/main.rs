@@ -6,6 +6,7 @@ mod cleanup;
 mod import;
 mod launch;
 mod machine;
+mod observe;
 mod prompt;
 mod run;
 mod ssh;

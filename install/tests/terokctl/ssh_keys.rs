@@ -107,8 +107,7 @@ fn rules_are_added_shown_replaced_and_cleared() {
     let text = machine.ok(&["ssh", "rules", &key, "--host", GITHUB, "--user", "git"]);
     assert!(text.contains("(github.com)") && text.contains("user git"), "{text}");
     machine.ok(&["ssh", "rules", &key, "--namespace", "git"]);
-    let json: Value =
-        serde_json::from_str(&machine.ok(&["ssh", "rules", &key, "--json"])).unwrap();
+    let json: Value = serde_json::from_str(&machine.ok(&["ssh", "rules", &key, "--json"])).unwrap();
     let fingerprint = "SHA256:+DiY3wvvV6TuJJhbpZisF/zLDA0zPMSvHdkr4UvCOqU";
     assert_eq!(json["hosts"][0]["fingerprint"], fingerprint);
     assert_eq!((&json["users"][0], &json["namespaces"][0]), (&"git".into(), &"git".into()));

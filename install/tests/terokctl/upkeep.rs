@@ -166,7 +166,10 @@ fn a_sound_vault_passes_the_check_and_a_damaged_one_is_told() {
     let said = machine.say(&["vault", "check", "--json"]);
     assert_eq!(said.status, 1);
     let findings: Value = serde_json::from_str(&said.out).unwrap();
-    assert!(findings.as_array().unwrap().iter().any(|f| f.to_string().contains("page")), "{said:?}");
+    assert!(
+        findings.as_array().unwrap().iter().any(|f| f.to_string().contains("page")),
+        "{said:?}"
+    );
 }
 
 #[test]

@@ -75,6 +75,12 @@ impl Door {
             Verdict::Granted => {}
         }
         match self.mirror.presence() {
+            // Its hooks could not run; whoever is in the middle of something may finish.
+            Presence::Served
+                if route.resource == Resource::ReceivePack && self.home.is_outdated() =>
+            {
+                Err(Refusal::Restarting)
+            }
             Presence::Served => Ok(route),
             Presence::Absent => Err(Refusal::NotFound),
             Presence::Changed => {

@@ -110,7 +110,7 @@ mod tests {
             exec_path: "/usr/lib/git-core".into(),
             ssh_keygen: None,
         };
-        let home = Home { program: "/x/terok-git-gate".into(), directory: "/x/git-home".into() };
+        let home = Home::of("/x/git-home".into(), "/x/terok-git-gate".into());
         let mirror = Mirror::locate(Path::new("/nowhere/gate"), &Repository::parse("web").unwrap());
         let sidecar = Some(serde_json::json!({ "max_pack_bytes": 77 }));
         let policy = PolicySource::open(sidecar, "/nowhere/gate/web.policy.json".into());

@@ -14,7 +14,7 @@
 use std::fmt;
 use std::fs;
 use std::io;
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
 /// The names git runs the hooks under (githooks(5)).
@@ -29,6 +29,8 @@ pub(crate) struct Home {
     /// This program's file.
     pub(crate) program: PathBuf,
     pub(crate) directory: PathBuf,
+    /// Device and number of the program's file when it was started.
+    at_start: Option<(u64, u64)>,
 }
 
 #[derive(Debug)]
@@ -44,11 +46,22 @@ impl Home {
             .and_then(fs::canonicalize)
             .map_err(|why| HomeError::OwnProgram { why })?;
         let beside = program.parent().expect("a program's file is in a directory");
-        let home = Self { directory: beside.join(DIRECTORY), program };
+        let home = Self::of(beside.join(DIRECTORY), program);
         match home.mend() {
             Ok(()) => Ok(home),
             Err(why) => Err(HomeError::Make { directory: home.directory, why }),
         }
+    }
+
+    pub(crate) fn of(directory: PathBuf, program: PathBuf) -> Self {
+        let at_start = identity(&program);
+        Self { program, directory, at_start }
+    }
+
+    /// Whether the program was replaced, as by an upgrade: confinement lets git run the file of the
+    /// start alone, so that hooks cannot run any more.
+    pub(crate) fn is_outdated(&self) -> bool {
+        identity(&self.program) != self.at_start
     }
 
     /// The directory for `core.hooksPath`.
@@ -79,6 +92,10 @@ impl Home {
         }
         Ok(())
     }
+}
+
+fn identity(program: &Path) -> Option<(u64, u64)> {
+    fs::metadata(program).ok().map(|file| (file.dev(), file.ino()))
 }
 
 /// Puts a symbolic link in place in one step: other containers' gates may be doing the same.

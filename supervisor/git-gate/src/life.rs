@@ -15,7 +15,6 @@ use terok_shared::sys::descriptors;
 
 use crate::audit::Audit;
 use crate::door::{self, Door};
-use crate::exchange::Backends;
 use crate::git::Git;
 use crate::home::Home;
 use crate::lane;
@@ -29,8 +28,8 @@ use crate::route::Repository;
 const MAX_CLIENTS: usize = 256;
 /// How often an absent mirror is looked for.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
-/// How often the files of the policy are looked at.
-const LOOK_AT_POLICY: Duration = Duration::from_millis(250);
+/// How often the files of the policy and our own program are looked at.
+const LOOK_AT_FILES: Duration = Duration::from_millis(250);
 
 pub(crate) struct Gate {
     listener: Listener,
@@ -42,6 +41,7 @@ enum LifeError {
     ProjectUnusable { project_id: String },
     MirrorChanged { path: PathBuf },
     PolicyChanged,
+    Upgraded,
 }
 
 impl Life for Gate {
@@ -90,7 +90,7 @@ impl Life for Gate {
             tokio::select! {
                 served = serving => served,
                 never = watch(&door.mirror) => match never {},
-                never = watch_policy(&door.backends) => match never {},
+                never = watch_files(&door) => match never {},
             }
         })??;
         match door.mirror.presence() {
@@ -99,6 +99,9 @@ impl Life for Gate {
             }
             Presence::Served | Presence::Absent if door.backends.policy.has_changed() => {
                 Err(LifeError::PolicyChanged.into())
+            }
+            Presence::Served | Presence::Absent if door.home.is_outdated() => {
+                Err(LifeError::Upgraded.into())
             }
             Presence::Served | Presence::Absent => Ok(()),
         }
@@ -118,11 +121,12 @@ async fn watch(mirror: &Mirror) -> std::convert::Infallible {
     std::future::pending().await
 }
 
-/// Ends the service once the policy is another one, for the same reason, as soon as nobody is in
-/// the middle of a transfer. Pushes are refused until then.
-async fn watch_policy(backends: &Backends) -> std::convert::Infallible {
-    while !(backends.policy.has_changed() && backends.are_idle()) {
-        tokio::time::sleep(LOOK_AT_POLICY).await;
+/// Ends the service once the policy or our own program is another one, for the same reason, as
+/// soon as nobody is in the middle of a transfer. Pushes are refused until then.
+async fn watch_files(door: &Door) -> std::convert::Infallible {
+    let backends = &door.backends;
+    while !(backends.are_idle() && (backends.policy.has_changed() || door.home.is_outdated())) {
+        tokio::time::sleep(LOOK_AT_FILES).await;
     }
     leave();
     std::future::pending().await
@@ -148,6 +152,7 @@ impl fmt::Display for LifeError {
                 "the mirror {} is another directory than at the start: starting again",
                 path.display()
             ),
+            Self::Upgraded => write!(f, "this program was replaced: starting again as the new one"),
             Self::PolicyChanged => write!(f, "the push policy has changed: starting again"),
         }
     }

@@ -84,6 +84,7 @@ impl Life for Broker {
             let served = tokio::select! {
                 served = serving => served,
                 never = exchange.refresher.keep_fresh(&exchange.table) => match never {},
+                never = exchange.audit.keep_written() => match never {},
             };
             exchange.refresher.settle().await;
             served

@@ -19,13 +19,13 @@ use crate::forward::{Failed, send};
 use crate::grants::{Granted, Grants};
 use crate::inject::Injection;
 use crate::limit::Meter;
-use crate::redirect::Followed;
+use crate::redirect::{self, Followed};
 use crate::refresh::{Outcome, Refresher};
 use crate::relay;
 use crate::route::{BadTarget, Route, origin_form};
 use crate::table::Table;
 use crate::upload::Upload;
-use crate::upstream::Failure;
+use crate::upstream::{Client, Failure};
 use crate::websocket;
 
 const HEALTH: &str = "/-/health";
@@ -38,7 +38,7 @@ pub(crate) struct Exchange {
     grants: Grants,
     pub(crate) refresher: Refresher,
     pub(crate) table: Table,
-    audit: Rc<Audit>,
+    pub(crate) audit: Rc<Audit>,
     complained: Cell<Option<(Failure, Instant)>>,
 }
 
@@ -121,27 +121,31 @@ impl Exchange {
             self.complain(provider, &failed);
             Trouble::Upstream(failed.failure)
         };
-        let mut response = match (send(client, request).await, &again) {
+        // What seldom happens is boxed: each request's future is moved about, whole.
+        let response = match (send(client, request).await, &again) {
             (Err(why), Some(again)) => match again.after(&why) {
-                Some(request) => send(client, request).await,
+                Some(request) => Box::pin(send(client, request)).await,
                 None => Err(why),
             },
             (sent, _) => sent,
         }
         .map_err(failed)?;
-        if response.status() != StatusCode::UNAUTHORIZED {
-            self.prove(&granted, &route);
-        } else if let (Some(token), Some(again)) = (renewable, again)
-            && let Some((request, renewed)) = self.renewed(&token, &granted, &route, &again).await
-        {
-            response = send(client, request).await.map_err(failed)?;
-            if response.status() != StatusCode::UNAUTHORIZED {
-                self.prove(&renewed, &route);
+        let response = match (response.status(), renewable, again) {
+            (StatusCode::UNAUTHORIZED, Some(token), Some(again)) => {
+                let renewing = self.renewed(&token, &granted, &route, &again, client, response);
+                Box::pin(renewing).await.map_err(failed)?
             }
-        }
+            (StatusCode::UNAUTHORIZED, ..) => response,
+            _ => {
+                self.prove(&granted, &route);
+                response
+            }
+        };
         match followed {
-            Some(followed) => followed.follow(&route, response).await.map_err(failed),
-            None => Ok(response),
+            Some(followed) if redirect::is_one(&response) => {
+                Box::pin(followed.follow(&route, response)).await.map_err(failed)
+            }
+            _ => Ok(response),
         }
     }
 
@@ -153,8 +157,29 @@ impl Exchange {
         }
     }
 
-    /// A request that its upstream refused, once more with a renewed login.
+    /// The response to a request that its upstream refused, repeated with a renewed login; the
+    /// refusal itself when there is none.
     async fn renewed(
+        &self,
+        token: &Secret<String>,
+        granted: &Granted,
+        route: &Rc<Route>,
+        again: &Again,
+        client: &Client,
+        refusal: Response<Incoming>,
+    ) -> Result<Response<Incoming>, Failed> {
+        let Some((request, renewed)) = self.renew(token, granted, route, again).await else {
+            return Ok(refusal);
+        };
+        let response = send(client, request).await?;
+        if response.status() != StatusCode::UNAUTHORIZED {
+            self.prove(&renewed, route);
+        }
+        Ok(response)
+    }
+
+    /// The request once more, and whose credential it carries now.
+    async fn renew(
         &self,
         token: &Secret<String>,
         granted: &Granted,

@@ -93,8 +93,8 @@ fn refused(detail: String) -> Failed {
     Failed::new(Failure::Redirect, format!("{detail}\n{hint}"))
 }
 
-/// Where a redirect leads (RFC 9110 section 15.4), `None` for any other response.
-fn target<B>(base: &Uri, response: &Response<B>) -> Option<Uri> {
+/// RFC 9110 section 15.4.
+pub(crate) fn is_one<B>(response: &Response<B>) -> bool {
     let redirects = [
         StatusCode::MOVED_PERMANENTLY,
         StatusCode::FOUND,
@@ -102,7 +102,12 @@ fn target<B>(base: &Uri, response: &Response<B>) -> Option<Uri> {
         StatusCode::TEMPORARY_REDIRECT,
         StatusCode::PERMANENT_REDIRECT,
     ];
-    if !redirects.contains(&response.status()) {
+    redirects.contains(&response.status())
+}
+
+/// Where a redirect leads, `None` for any other response.
+fn target<B>(base: &Uri, response: &Response<B>) -> Option<Uri> {
+    if !is_one(response) {
         return None;
     }
     resolve(base, response.headers().get(LOCATION)?.to_str().ok()?)

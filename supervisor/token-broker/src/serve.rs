@@ -48,6 +48,7 @@ pub(crate) async fn client(
         .with_upgrades();
     let mut serving = pin!(serving);
     let ended = tokio::select! {
+        biased;
         ended = serving.as_mut() => ended,
         () = drain.begun() => {
             serving.as_mut().graceful_shutdown();

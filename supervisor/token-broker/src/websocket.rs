@@ -20,6 +20,7 @@ use crate::answer::{self, Answer};
 use crate::audit::{Entry, Moved};
 use crate::forward::IDLE_LIMIT;
 use crate::inject::remove_hop_by_hop;
+use crate::limit::Meter;
 
 /// Bytes held per direction.
 const BUFFER: usize = 16 * 1024;
@@ -88,12 +89,14 @@ struct Tally {
     down: Cell<u64>,
     /// One end has said its last.
     ended: Notify,
+    /// For whoever counts the bytes of bodies.
+    meter: Option<Meter>,
 }
 
 impl Tunnel {
     /// Carries bytes both ways until an end closes, or both are silent for too long.
     pub(crate) async fn run(self) {
-        let tally = Tally::default();
+        let tally = Tally { meter: self.entry.meter(), ..Tally::default() };
         let outcome = match tokio::try_join!(self.client, self.upstream) {
             Err(why) => {
                 log::debug!("a tunnel that did not open: {why}");
@@ -108,8 +111,18 @@ impl Tunnel {
 
 async fn carry(client: Upgraded, upstream: Upgraded, tally: &Tally) -> &'static str {
     let (up, down) = (&tally.up, &tally.down);
-    let mut client = Metered { stream: TokioIo::new(client), read: up, ended: &tally.ended };
-    let mut upstream = Metered { stream: TokioIo::new(upstream), read: down, ended: &tally.ended };
+    let mut client = Metered {
+        stream: TokioIo::new(client),
+        read: up,
+        ended: &tally.ended,
+        meter: tally.meter.as_ref(),
+    };
+    let mut upstream = Metered {
+        stream: TokioIo::new(upstream),
+        read: down,
+        ended: &tally.ended,
+        meter: tally.meter.as_ref(),
+    };
     let carrying = copy_bidirectional_with_sizes(&mut client, &mut upstream, BUFFER, BUFFER);
     let mut carrying = pin!(carrying);
     loop {
@@ -135,6 +148,7 @@ struct Metered<'a> {
     stream: TokioIo<Upgraded>,
     read: &'a Cell<u64>,
     ended: &'a Notify,
+    meter: Option<&'a Meter>,
 }
 
 impl AsyncRead for Metered<'_> {
@@ -147,6 +161,9 @@ impl AsyncRead for Metered<'_> {
         let polled = Pin::new(&mut self.stream).poll_read(cx, buffer);
         let read = buffer.filled().len() - before;
         self.read.set(self.read.get() + read as u64);
+        if let Some(meter) = self.meter {
+            meter.add(read);
+        }
         if polled.is_ready() && read == 0 {
             self.ended.notify_one();
         }

@@ -30,7 +30,8 @@ fn main() {
     let mut operations = Operation::all(&world);
     std::println!("{}", heading(&servers));
     let before = Usage::of(world.gate.id());
-    for operation in &mut operations {
+    let only = std::env::var("TEROK_BENCH_ONLY").unwrap_or_default();
+    for operation in operations.iter_mut().filter(|one| one.name().contains(&only)) {
         let rounds = if operation.is_heavy() { rounds.div_ceil(2) } else { rounds };
         let mut walls = vec![Vec::new(); servers.len()];
         let mut gates = Vec::new();

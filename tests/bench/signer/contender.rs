@@ -1,14 +1,19 @@
 //! An agent to be asked: where it listens, and what it wants to hear first.
 
+use std::fs;
 use std::io::{self, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use terok_shared::process::Process;
+
 pub(crate) struct Contender {
     pub(crate) socket: PathBuf,
     /// The handshake, where there is one.
     pub(crate) first: Vec<u8>,
+    /// Everybody who works for a signature.
+    pub(crate) processes: Vec<Process>,
 }
 
 /// One connection, read and written without a layer in between.
@@ -18,6 +23,15 @@ pub(crate) struct Client {
 }
 
 impl Contender {
+    /// Processor time of all of them so far, from the first field of /proc/PID/schedstat.
+    pub(crate) fn processor_time(&self) -> Duration {
+        let of = |process: &Process| {
+            let text = fs::read_to_string(format!("/proc/{}/schedstat", process.pid())).ok()?;
+            Some(Duration::from_nanos(text.split(' ').next()?.parse().ok()?))
+        };
+        self.processes.iter().filter_map(of).sum()
+    }
+
     /// A connection, and the first request sent with what has to come before it.
     pub(crate) fn connect(&self) -> io::Result<Client> {
         let mut stream = UnixStream::connect(&self.socket)?;

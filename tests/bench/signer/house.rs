@@ -8,9 +8,12 @@ use std::time::{Duration, Instant};
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
+use rustix::process::Signal;
 use tempfile::TempDir;
+use terok_shared::process::Process;
 use terok_tests::agent::handshake;
 use terok_tests::programs::{Programs, SUPERVISOR};
+use terok_tests::tree;
 
 use crate::contender::Contender;
 
@@ -90,7 +93,8 @@ impl House {
             add.arg("-q").arg(self.path(kind)).env("SSH_AUTH_SOCK", &socket);
             assert!(add.status().unwrap().success());
         }
-        Running { process, contender: Contender { socket, first: vec![] } }
+        let processes = vec![Process::of(process.id().try_into().unwrap()).unwrap()];
+        Running { process, contender: Contender { socket, first: vec![], processes } }
     }
 
     /// Our services as the parent starts them, with nothing asked yet.
@@ -101,8 +105,8 @@ impl House {
         supervisor.env_clear().env("XDG_RUNTIME_DIR", self.path("run"));
         let log = fs::File::options().create(true).append(true).open(self.path("log")).unwrap();
         let process = supervisor.stderr(log).spawn().unwrap();
-        let contender = Contender { socket, first: handshake(&self.token) };
-        wait_for(&contender.socket);
+        wait_for(&socket);
+        let contender = Contender { socket, first: handshake(&self.token), processes: vec![] };
         Running { process, contender }
     }
 
@@ -128,14 +132,20 @@ impl House {
 
 impl Running {
     pub(crate) fn contender(&self) -> Contender {
-        Contender { socket: self.contender.socket.clone(), first: self.contender.first.clone() }
+        let mut processes = self.contender.processes.clone();
+        if processes.is_empty() {
+            let parent = Process::of(self.process.id().try_into().unwrap()).unwrap();
+            processes = tree::children(parent);
+        }
+        let (socket, first) = (self.contender.socket.clone(), self.contender.first.clone());
+        Contender { socket, first, processes }
     }
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
-        let process = terok_shared::process::Process::of(self.process.id() as i32).unwrap();
-        terok_tests::tree::signal(process, rustix::process::Signal::TERM);
+        let process = Process::of(self.process.id().try_into().unwrap()).unwrap();
+        tree::signal(process, Signal::TERM);
         self.process.wait().unwrap();
     }
 }

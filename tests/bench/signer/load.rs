@@ -17,6 +17,8 @@ pub(crate) struct Load {
 pub(crate) struct Measured {
     pub(crate) per_second: f64,
     pub(crate) p99: Duration,
+    /// Of the agent's processes, for one signature.
+    pub(crate) processor_time: Duration,
 }
 
 impl Load {
@@ -26,6 +28,7 @@ impl Load {
     }
 
     pub(crate) fn run(&self, contender: &Contender, length: Duration) -> Measured {
+        let spent = contender.processor_time();
         let together = Barrier::new(self.threads);
         let client = || {
             together.wait();
@@ -36,7 +39,9 @@ impl Load {
                 let asked = Instant::now();
                 match &mut kept {
                     Some(client) => client.sign(&self.request).unwrap(),
-                    None => contender.connect().and_then(|mut new| new.sign(&self.request)).unwrap(),
+                    None => {
+                        contender.connect().and_then(|mut new| new.sign(&self.request)).unwrap()
+                    }
                 }
                 times.push(asked.elapsed());
             }
@@ -50,7 +55,9 @@ impl Load {
             runs.iter().map(|(times, took)| times.len() as f64 / took.as_secs_f64()).sum();
         let mut times: Vec<Duration> = runs.into_iter().flat_map(|(times, _)| times).collect();
         times.sort_unstable();
-        Measured { per_second, p99: times[times.len() * 99 / 100] }
+        let spent = contender.processor_time() - spent;
+        let processor_time = spent / u32::try_from(times.len()).unwrap();
+        Measured { per_second, p99: times[times.len() * 99 / 100], processor_time }
     }
 }
 

@@ -16,11 +16,11 @@ pub(super) struct Entry {
     pub(super) provider: String,
     pub(super) outcome: String,
     /// What the signer and the gate do in place of a request.
-    kind: String,
-    method: String,
-    path: String,
-    status: Option<u16>,
-    duration_ms: Option<u64>,
+    pub(super) kind: String,
+    pub(super) method: String,
+    pub(super) path: String,
+    pub(super) status: Option<u16>,
+    pub(super) duration_ms: Option<u64>,
 }
 
 impl Entry {

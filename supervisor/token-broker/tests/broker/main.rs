@@ -1,7 +1,11 @@
 //! The real broker, spoken to over its socket, with the test as keeper and upstream.
 
 // All of it is test code: what does not unwrap has failed.
-#![allow(clippy::unwrap_used)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    reason = "a test panics, and says why it skips"
+)]
 
 mod harness;
 

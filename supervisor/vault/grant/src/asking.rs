@@ -61,7 +61,7 @@ impl Keeper {
         let next = u64::from_be_bytes(first) + 1;
         let open = Open { next, questions: HashMap::new(), is_looked_at: false };
         let inner = Arc::new(Inner {
-            line: AsyncFd::with_interest(line, Interest::READABLE)?,
+            line: awaited(line, Interest::READABLE)?,
             open: Mutex::new(open),
             epoch: watch::Sender::new(0),
         });
@@ -167,7 +167,7 @@ impl Inner {
     async fn say_when_there_is_room(&self, bytes: &[u8]) -> Result<(), LineError> {
         // A descriptor of its own, since one is registered with a runtime only once.
         let copy = self.line.get_ref().try_clone().map_err(LineError::Io)?;
-        let line = AsyncFd::with_interest(copy, Interest::WRITABLE).map_err(LineError::Io)?;
+        let line = awaited(copy, Interest::WRITABLE).map_err(LineError::Io)?;
         line.async_io(Interest::WRITABLE, |line| would_block(line::send(line.as_fd(), bytes)))
             .await
             .map_err(LineError::Io)?
@@ -237,6 +237,11 @@ async fn listen(inner: Arc<Inner>) {
             Err(why) => return log::error!("line to the keeper: {why}"),
         }
     }
+}
+
+#[expect(deprecated, reason = "its successor is unsafe, for descriptors that could lie; this one owns")]
+fn awaited(line: OwnedFd, interest: Interest) -> io::Result<AsyncFd<OwnedFd>> {
+    AsyncFd::with_interest(line, interest)
 }
 
 /// The form in which the runtime learns that a call has to be repeated.

@@ -25,6 +25,9 @@ const SSH: &str = "ssh";
 /// Decoded keys kept at most: a container uses one or two.
 const MAX_DECODED: usize = 64;
 
+/// Tokens remembered at most: a container has one for each credential it uses.
+const MAX_ADMITTED: usize = 16;
+
 /// Who sits at the other end of a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Role {
@@ -38,6 +41,8 @@ pub(crate) struct Answerer {
     /// By public blob, for the scope they were read for. Decoding an RSA key takes longer than
     /// signing with it.
     decoded: HashMap<Vec<u8>, Decoded>,
+    /// Rows of tokens that were presented and may be used here, the latest last.
+    admitted: Vec<(Secret<String>, TokenInfo)>,
 }
 
 struct Decoded {
@@ -48,7 +53,7 @@ struct Decoded {
 
 impl Answerer {
     pub(crate) fn new(vault: Vault, limits: TokenLimits) -> Self {
-        Self { vault, limits, decoded: HashMap::new() }
+        Self { vault, limits, decoded: HashMap::new(), admitted: Vec::new() }
     }
 
     pub(crate) fn vault(&self) -> &Vault {
@@ -63,6 +68,7 @@ impl Answerer {
     /// The database changed: what was read from it no longer counts.
     pub(crate) fn forget(&mut self) {
         self.decoded.clear();
+        self.admitted.clear();
     }
 
     pub(crate) fn answer(&mut self, role: Role, question: Question) -> Answer {
@@ -84,7 +90,7 @@ impl Answerer {
         answered.unwrap_or_else(Answer::Refused)
     }
 
-    fn grant(&self, token: &Secret<String>) -> Result<Grant, Refusal> {
+    fn grant(&mut self, token: &Secret<String>) -> Result<Grant, Refusal> {
         let token = self.admit(token)?;
         let stored = self.vault.credential(&token.credential_set, &token.provider);
         let credential = match stored {
@@ -99,7 +105,7 @@ impl Answerer {
         Ok(Grant { token, credential })
     }
 
-    fn identities(&self, token: &Secret<String>) -> Result<Vec<Identity>, Refusal> {
+    fn identities(&mut self, token: &Secret<String>) -> Result<Vec<Identity>, Refusal> {
         let scope = self.admit_ssh(token)?.scope;
         let keys = self.vault.ssh_keys(&scope).map_err(|why| unreadable(&why))?;
         Ok(keys
@@ -143,19 +149,23 @@ impl Answerer {
         Ok(self.decoded.get(public_blob).ok_or(Denial::UnknownKey))
     }
 
-    fn admit_ssh(&self, token: &Secret<String>) -> Result<TokenInfo, Refusal> {
+    fn admit_ssh(&mut self, token: &Secret<String>) -> Result<TokenInfo, Refusal> {
         let token = self.admit(token)?;
         if token.provider == SSH { Ok(token) } else { Err(Refusal::WrongProvider) }
     }
 
     /// The token's row, if this container may use it.
-    fn admit(&self, token: &Secret<String>) -> Result<TokenInfo, Refusal> {
+    fn admit(&mut self, token: &Secret<String>) -> Result<TokenInfo, Refusal> {
         if let Some(info) = self.marker(token) {
             return Ok(info);
         }
+        let presented = token.expose();
+        if let Some((_, info)) = self.admitted.iter().find(|(known, _)| known.matches(presented)) {
+            return Ok(info.clone());
+        }
         let row = self
             .vault
-            .token(token.expose())
+            .token(presented)
             .map_err(|why| unreadable(&why))?
             .ok_or(Refusal::UnknownToken)?;
         let info = TokenInfo {
@@ -164,7 +174,14 @@ impl Answerer {
             credential_set: row.credential_set,
             provider: row.provider,
         };
-        if within(&self.limits, &info) { Ok(info) } else { Err(Refusal::WrongScope(info)) }
+        if !within(&self.limits, &info) {
+            return Err(Refusal::WrongScope(info));
+        }
+        if self.admitted.len() >= MAX_ADMITTED {
+            self.admitted.remove(0);
+        }
+        self.admitted.push((Secret::from(presented.clone()), info.clone()));
+        Ok(info)
     }
 
     /// A static marker stands for one provider's `default` credential, and carries no scope.

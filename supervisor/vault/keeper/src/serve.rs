@@ -12,7 +12,7 @@ use signal_hook::consts::SIGTERM;
 use terok_service::{Failure, Inherited};
 use terok_shared::handover::TokenLimits;
 use vault_grant::refresh;
-use vault_grant::{Answer, Line, LineError, Notice, Question, Reply, Request};
+use vault_grant::{Answer, Line, LineError, Notice, Packet, Question, Reply, Request};
 use vault_store::Vault;
 
 use crate::answer::{Answerer, Role};
@@ -46,6 +46,7 @@ pub(crate) struct Keeper {
     refreshes: Refreshes,
     watch: Watch,
     askers: Vec<Asker>,
+    packet: Packet,
     stop: UnixStream,
     /// How long nobody may ask anything before we leave; the next question starts another keeper.
     leave_after: Option<Duration>,
@@ -67,6 +68,7 @@ impl Keeper {
             refreshes,
             watch,
             askers,
+            packet: Packet::default(),
             stop,
             leave_after: None,
             last_asked: Instant::now(),
@@ -94,7 +96,7 @@ impl Keeper {
                 return Ok(());
             }
             // Before any question: an answer must not be older than a change we could have seen.
-            if woken.database && self.watch.changed(self.answerer.vault())? {
+            if self.watch.changed(self.answerer.vault(), woken.database)? {
                 self.answerer.forget();
                 self.tell_all(Notice::Changed);
             }
@@ -120,7 +122,7 @@ impl Keeper {
     /// Answers one question, so that a busy asker does not keep the other waiting.
     fn answer(&mut self, n: usize) -> Result<(), Failure> {
         let asker = &self.askers[n];
-        match asker.line.receive::<Request>() {
+        match asker.line.receive_in::<Request>(&mut self.packet) {
             Ok(Request { id, question: Question::Refresh(question) })
                 if asker.role == Role::Broker =>
             {
@@ -163,7 +165,8 @@ impl Keeper {
     fn wait(&self) -> io::Result<Woken> {
         let mut watched = vec![readable(self.stop.as_fd()), readable(self.watch.as_fd())];
         watched.extend(self.askers.iter().map(|asker| readable(asker.line.as_fd())));
-        let due = self.refreshes.due().or_else(|| self.leave_at());
+        let leave_at = if self.refreshes.due().is_none() { self.leave_at() } else { None };
+        let due = [self.refreshes.due(), leave_at, self.watch.due()].into_iter().flatten().min();
         match poll(&mut watched, due.map_or(PollTimeout::NONE, until)) {
             Ok(_) | Err(nix::Error::EINTR) => {}
             Err(errno) => return Err(errno.into()),

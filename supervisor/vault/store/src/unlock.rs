@@ -187,7 +187,9 @@ impl fmt::Display for UnlockError {
             write!(f, "{tier}: {reason}; ")?;
         }
         match self {
-            Self::NoAnswer { .. } => f.write_str("nobody else to ask\nhint: run terokctl vault unlock"),
+            Self::NoAnswer { .. } => {
+                f.write_str("nobody else to ask\nhint: run terokctl vault unlock")
+            }
             // Its last line is a hint of its own.
             Self::Broken { tier, reason, .. } => write!(f, "{tier}: {reason}"),
         }

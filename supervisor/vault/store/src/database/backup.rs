@@ -21,7 +21,8 @@ impl Vault {
         let file = NewFile::beside(target)?;
         // sqlite.org/lang_vacuum.html: the copy is of one read transaction. SQLCipher gives it the
         // key of the database it comes from.
-        let copied = file.path().to_str().ok_or_else(|| OpenError::NotAFile { path: target.into() });
+        let copied =
+            file.path().to_str().ok_or_else(|| OpenError::NotAFile { path: target.into() });
         self.connection().execute("VACUUM INTO ?", [copied?]).map_err(|source| {
             let source = DatabaseError::new("copy the database", source);
             OpenError::Database { path: target.to_owned(), source }

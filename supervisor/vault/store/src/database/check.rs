@@ -24,18 +24,36 @@ const MOST_FINDINGS: usize = 50;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Finding {
     /// Others than the owner may do more than they should.
-    Mode { path: PathBuf, mode: u32 },
+    Mode {
+        path: PathBuf,
+        mode: u32,
+    },
     /// The file is somebody else's.
-    Owner { path: PathBuf, uid: u32 },
+    Owner {
+        path: PathBuf,
+        uid: u32,
+    },
     /// A page does not carry its own authentication code.
     Page(String),
     /// Rows and indices contradict each other.
     Structure(String),
     /// A row names one in another table that is not there.
-    Orphan { table: String, parent: String },
-    Version { found: i64 },
-    Credential { credential_set: String, provider: String, why: String },
-    Key { fingerprint: String, why: String },
+    Orphan {
+        table: String,
+        parent: String,
+    },
+    Version {
+        found: i64,
+    },
+    Credential {
+        credential_set: String,
+        provider: String,
+        why: String,
+    },
+    Key {
+        fingerprint: String,
+        why: String,
+    },
     /// Too damaged to be asked.
     Unreadable(String),
 }
@@ -50,8 +68,7 @@ pub fn check_files(database: &Path) -> Vec<Finding> {
     let files = [database.to_owned(), beside("-wal"), beside("-shm")];
     let directory = directory_of(database).to_owned();
     let mut findings = Vec::new();
-    for (path, forbidden) in
-        files.into_iter().map(|file| (file, 0o077)).chain([(directory, 0o022)])
+    for (path, forbidden) in files.into_iter().map(|file| (file, 0o077)).chain([(directory, 0o022)])
     {
         let Ok(facts) = fs::metadata(&path) else { continue };
         let mode = facts.permissions().mode() & 0o7777;
@@ -110,9 +127,7 @@ impl Vault {
         };
         self.connection()
             .prepare("PRAGMA foreign_key_check")
-            .and_then(|mut statement| {
-                statement.query_map([], orphan).and_then(Iterator::collect)
-            })
+            .and_then(|mut statement| statement.query_map([], orphan).and_then(Iterator::collect))
             .during("check the references")
     }
 

@@ -9,9 +9,7 @@ use openssl::bn::BigNumRef;
 use openssl::error::ErrorStack;
 use openssl::pkey::{PKey, Private};
 use openssl::rsa::Rsa;
-use ssh_key::private::{
-    Ed25519Keypair, Ed25519PrivateKey, KeypairData, RsaKeypair, RsaPrivateKey,
-};
+use ssh_key::private::{Ed25519Keypair, Ed25519PrivateKey, KeypairData, RsaKeypair, RsaPrivateKey};
 use ssh_key::public::{Ed25519PublicKey, RsaPublicKey};
 use ssh_key::{Cipher, Kdf, LineEnding, Mpint};
 use terok_shared::secret::Secret;
@@ -28,7 +26,10 @@ const SALT_BYTES: usize = 16;
 ///
 /// # Errors
 /// An empty passphrase, which would be none, or a stored key that cannot be read.
-pub fn export(key: &PrivateKey, passphrase: &Secret<String>) -> Result<Secret<String>, ExportError> {
+pub fn export(
+    key: &PrivateKey,
+    passphrase: &Secret<String>,
+) -> Result<Secret<String>, ExportError> {
     if passphrase.expose().is_empty() {
         return Err(ExportError::NoPassphrase);
     }

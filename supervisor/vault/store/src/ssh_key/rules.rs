@@ -325,7 +325,9 @@ impl fmt::Display for RuleError {
                 "expected SHA256:… or a line of known_hosts\nhint: run ssh-keyscan HOST, or \
                  ssh-keygen -F HOST",
             ),
-            Self::Marker => f.write_str("a line with a marker (@cert-authority, @revoked) is no host key"),
+            Self::Marker => {
+                f.write_str("a line with a marker (@cert-authority, @revoked) is no host key")
+            }
         }
     }
 }
@@ -341,7 +343,9 @@ impl fmt::Display for Pattern {
 impl fmt::Display for Rule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Host { fingerprint, label } if label.is_empty() => write!(f, "host {fingerprint}"),
+            Self::Host { fingerprint, label } if label.is_empty() => {
+                write!(f, "host {fingerprint}")
+            }
             Self::Host { fingerprint, label } => write!(f, "host {fingerprint} ({label})"),
             Self::User(pattern) => write!(f, "user {pattern}"),
             Self::Namespace(pattern) => write!(f, "namespace {pattern}"),

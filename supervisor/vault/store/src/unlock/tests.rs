@@ -116,13 +116,7 @@ fn a_walk_tells_what_every_tier_answered_and_which_were_not_asked() {
     let tiers: Vec<Tier> = walk.tiers.iter().map(|(tier, _)| *tier).collect();
     assert_eq!(
         tiers,
-        [
-            Tier::SealedFile,
-            Tier::OsKeyring,
-            Tier::KernelKeyring,
-            Tier::SessionFile,
-            Tier::Command
-        ]
+        [Tier::SealedFile, Tier::OsKeyring, Tier::KernelKeyring, Tier::SessionFile, Tier::Command]
     );
     let outcomes: Vec<&Outcome> = walk.tiers.iter().map(|(_, outcome)| outcome).collect();
     assert!(matches!(outcomes[0], Outcome::Nothing(_)));

@@ -36,9 +36,7 @@ fn a_flipped_bit_is_found_on_its_page() {
     file.write_all_at(&[byte[0] ^ 1], last_page + 100).unwrap();
     let findings = vault.check();
     let page = last_page / 4096 + 1;
-    let named = |finding: &Finding| {
-        matches!(finding, Finding::Page(line) if line.contains(&format!("page {page}")))
-    };
+    let named = |finding: &Finding| matches!(finding, Finding::Page(line) if line.contains(&format!("page {page}")));
     assert!(findings.iter().any(named), "{findings:?}");
 }
 
@@ -81,7 +79,10 @@ fn files_open_to_others_are_found_before_they_are_tightened() {
     fs::set_permissions(copy.directory(), Permissions::from_mode(0o770)).unwrap();
     let findings = check_files(&copy.path());
     assert!(
-        matches!(findings[..], [Finding::Mode { mode: 0o640, .. }, Finding::Mode { mode: 0o770, .. }]),
+        matches!(
+            findings[..],
+            [Finding::Mode { mode: 0o640, .. }, Finding::Mode { mode: 0o770, .. }]
+        ),
         "{findings:?}"
     );
     copy.open();

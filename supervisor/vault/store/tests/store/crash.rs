@@ -106,7 +106,7 @@ fn a_change_of_the_passphrase_killed_anywhere_leaves_one_that_opens_and_can_be_r
         vault.mint_token(&token_info("fake")).unwrap();
     }
     drop(vault);
-    let mut cut_short = 0;
+    let (mut cut_short, mut half_written) = (0, 0);
     for round in 0..CHANGES_KILLED {
         let mut child = start("crash::changer", &copy.path());
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
@@ -115,6 +115,7 @@ fn a_change_of_the_passphrase_killed_anywhere_leaves_one_that_opens_and_can_be_r
         child.kill().unwrap();
         child.wait().unwrap();
         cut_short += u64::from(!lines.any(|line| line == "changed"));
+        half_written += u64::from(copy.directory().join("credentials.db-journal").exists());
 
         let opens = ['a', 'b'].map(|key| Vault::open(&copy.path(), &raw_key(key)));
         assert_eq!(opens.iter().filter(|vault| vault.is_ok()).count(), 1, "round {round}");
@@ -127,7 +128,10 @@ fn a_change_of_the_passphrase_killed_anywhere_leaves_one_that_opens_and_can_be_r
         Vault::change_passphrase(&copy.path(), &raw_key('a'), &raw_key('b')).unwrap();
         Vault::change_passphrase(&copy.path(), &raw_key('b'), &raw_key('a')).unwrap();
     }
-    assert!(cut_short > 10, "only {cut_short} changes were cut short");
+    println!(
+        "{cut_short} changes were cut short, {half_written} of them in the middle of the file"
+    );
+    assert!(cut_short > 10 && half_written > 0, "{cut_short} {half_written}");
 }
 
 #[test]

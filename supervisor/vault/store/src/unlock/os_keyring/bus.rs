@@ -112,7 +112,8 @@ impl Bus {
         let mut fixed = [0; FIXED];
         self.receive(&mut fixed)?;
         let order = ByteOrder::parse(fixed[0])?;
-        let number = |at: usize| order.number([fixed[at], fixed[at + 1], fixed[at + 2], fixed[at + 3]]);
+        let number =
+            |at: usize| order.number([fixed[at], fixed[at + 1], fixed[at + 2], fixed[at + 3]]);
         let (body, fields) = (number(4) as usize, number(12) as usize);
         if body > MAX_MESSAGE || fields > MAX_MESSAGE {
             return Err(BusError::TooLong);

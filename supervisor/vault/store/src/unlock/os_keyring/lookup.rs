@@ -20,14 +20,16 @@ const SERVICE_INTERFACE: &str = "org.freedesktop.Secret.Service";
 const ITEM_INTERFACE: &str = "org.freedesktop.Secret.Item";
 
 /// What the item is found by.
-const ATTRIBUTES: [(&str, &str); 2] = [("service", "terok-sandbox"), ("username", "credentials-db")];
+const ATTRIBUTES: [(&str, &str); 2] =
+    [("service", "terok-sandbox"), ("username", "credentials-db")];
 
 /// Sockets the session's bus may listen on: the one that is named, and those beside the session
 /// directories (`$XDG_RUNTIME_DIR/bus`) for processes without that variable.
 pub(super) fn buses(named: Option<&OsStr>, session_directories: &[PathBuf]) -> Vec<PathBuf> {
     let named = named.and_then(OsStr::to_str).into_iter().flat_map(|text| {
         text.split(';').filter_map(|one| {
-            let path = one.strip_prefix("unix:")?.split(',').find_map(|p| p.strip_prefix("path="))?;
+            let path =
+                one.strip_prefix("unix:")?.split(',').find_map(|p| p.strip_prefix("path="))?;
             // An escaped path (D-Bus specification, "Server Addresses") is one we do without.
             (!path.contains('%')).then(|| PathBuf::from(path))
         })

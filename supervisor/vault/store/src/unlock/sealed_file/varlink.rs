@@ -60,8 +60,7 @@ pub(super) fn decrypt_within(
 
 /// systemd-creds writes base64 with line breaks already; the method wants it without.
 fn as_base64(sealed: &[u8]) -> String {
-    let text: Vec<u8> =
-        sealed.iter().copied().filter(|byte| !byte.is_ascii_whitespace()).collect();
+    let text: Vec<u8> = sealed.iter().copied().filter(|byte| !byte.is_ascii_whitespace()).collect();
     match (BASE64_STANDARD.decode(&text), String::from_utf8(text)) {
         (Ok(_), Ok(text)) => text,
         _ => BASE64_STANDARD.encode(sealed),

@@ -175,8 +175,7 @@ fn a_locked_item_is_left_locked() {
 #[test]
 fn a_keyring_without_the_item_or_without_a_service_has_nothing() {
     let desk = Desk::new();
-    let service =
-        desk.serve(|member| if member == "Hello" { name() } else { items(&[], &[]) });
+    let service = desk.serve(|member| if member == "Hello" { name() } else { items(&[], &[]) });
     assert_eq!(desk.find().unwrap_err(), "no item for this vault");
     service.join().unwrap();
 
@@ -239,5 +238,5 @@ fn the_bus_is_the_named_one_or_the_one_of_the_session() {
     for odd in ["", "unix:abstract=/x", "unix:path=/a%20b", "/tmp/bus"] {
         assert_eq!(buses(Some(OsStr::new(odd)), &directories), [PathBuf::from("/run/user/7/bus")]);
     }
-    assert_eq!(buses(None, &[]), [PathBuf::new(); 0]);
+    assert!(buses(None, &[]).is_empty());
 }
