@@ -47,6 +47,11 @@ test-runtimes: prerequisites build
 bench-broker:
 	$(CARGO) bench --locked --package terok-token-broker --bench broker
 
+# Parsers of foreign bytes, FUZZ_SECONDS each.
+FUZZ_SECONDS ?= 60
+fuzz:
+	fuzz/run $(FUZZ_SECONDS)
+
 # The signer beside OpenSSH's ssh-agent; writes a table.
 bench-signer:
 	$(CARGO) build --release --locked --package terok-supervisor --package vault-keeper \

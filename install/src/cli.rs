@@ -3,6 +3,7 @@
 //! Words that have rules (a container's name, a scope) are checked here, so that commands get
 //! typed values; everything that needs a look at files is the commands' own business.
 
+mod gate;
 mod hooks;
 mod launch;
 pub(crate) mod observe;
@@ -16,6 +17,10 @@ use vault_store::scope::ScopeName;
 
 use crate::output::Verbosity;
 
+pub(crate) use gate::{
+    BackupsArgs, CredentialHelperArgs, GateCommand, InitMirrorArgs, MirrorArgs, MirrorStatusArgs,
+    PruneArgs, PushLogArgs, RestoreArgs, SyncArgs,
+};
 pub(crate) use hooks::{HooksCommand, InjectArgs};
 pub(crate) use launch::{
     Activation, CleanupArgs, LaunchArgs, Mode, OciRuntime, PrepareArgs, RunArgs,
@@ -37,6 +42,7 @@ Examples:
   terokctl vault init                         a new vault, its passphrase asked for
   terokctl vault add github < token.txt       store a credential
   terokctl ssh generate --scope web           a key that never leaves the vault
+  terokctl gate init web --from https://github.com/me/web
   terokctl run web --provider github --ssh -- --rm -it IMAGE
   terokctl status                             what runs, and how it is
   terokctl doctor                             what is wrong, and what to do
@@ -82,6 +88,9 @@ pub(crate) enum Command {
     /// SSH keys that containers can sign with and never see.
     #[command(subcommand)]
     Ssh(SshCommand),
+    /// The mirrors that containers clone from and push to.
+    #[command(subcommand)]
+    Gate(GateCommand),
     /// Make everything ready for a container and print the podman flags that wire it.
     Prepare(PrepareArgs),
     /// Prepare a container and start it with podman.

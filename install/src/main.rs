@@ -3,6 +3,7 @@
 
 mod cli;
 mod demo;
+mod gate;
 mod hooks;
 mod launch;
 mod manual;
@@ -86,6 +87,7 @@ fn run(command: Command, verbosity: Verbosity) -> Result<(), Failure> {
         }
         Command::Vault(command) => vault::run(&directories, command)?,
         Command::Ssh(command) => ssh::run(&directories, command)?,
+        Command::Gate(command) => gate::run(&directories, command)?,
         Command::Prepare(args) => launch::prepare(&directories, &args)?,
         Command::Run(args) => launch::run(&directories, &args)?,
         Command::Cleanup(args) => launch::cleanup(&directories, &args)?,

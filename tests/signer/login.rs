@@ -60,8 +60,7 @@ fn a_forwarded_agent_logs_in_to_the_next_host() {
     );
     let output = near.ssh(&desk.agent, &["-A"], &next);
     assert_eq!(text(&output), "there\n");
-    let lines: Vec<_> =
-        house.audit().into_iter().filter(|line| line["outcome"] == "ok").collect();
+    let lines: Vec<_> = house.audit().into_iter().filter(|line| line["outcome"] == "ok").collect();
     let hosts: Vec<_> = lines.iter().map(|line| line["host"].clone()).collect();
     let key_of = |host: &sshd::Sshd| fingerprint(host.known_host().split_once(' ').unwrap().1);
     assert_eq!(hosts, [key_of(&near), key_of(&far)]);

@@ -138,10 +138,10 @@ pub(crate) struct DefaultKeyArgs {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  terokctl ssh remove SHA256:… --scope web     web no longer has it; gone when nobody has it
+  terokctl ssh remove SHA256:… --scope web     gone when nobody else has it
   terokctl ssh remove SHA256:… --everywhere    out of the vault
 
-Its rules stay, so that a key that is imported again is as limited as before.",
+Its rules stay: imported again, it is as limited as before.",
     group = clap::ArgGroup::new("where").required(true))]
 pub(crate) struct RemoveKeyArgs {
     /// The key's fingerprint, as `ssh list` prints it.
@@ -178,19 +178,20 @@ pub(crate) struct ExportKeyArgs {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  terokctl ssh rules SHA256:…                                what it may be used for
-  terokctl ssh rules SHA256:… --user git --host \"$(ssh-keygen -F github.com | tail -n1)\"
-  terokctl ssh rules SHA256:… --namespace git                commit signatures only
-  terokctl ssh rules SHA256:… --clear                        everything again
+  terokctl ssh rules SHA256:…                    what it may be used for
+  terokctl ssh rules SHA256:… --user git --host \"$(ssh-keygen -F HOST | tail -n1)\"
+  terokctl ssh rules SHA256:… --namespace git    commit signatures only
+  terokctl ssh rules SHA256:… --clear            everything again
 
-A key without rules may be used for every login and every signed message. The first rule makes the
-list of what is allowed; a login must fit a host rule, if there is one, and a user rule, if there is
-one. `*` in a user or a namespace stands for any characters, `?` for any one.")]
+A key without rules may be used for every login and every signed message. The \
+first rule makes the list of what is allowed; a login must fit a host rule, if \
+there is one, and a user rule, if there is one. `*` in a user or a namespace \
+stands for any characters, `?` for any one.")]
 pub(crate) struct KeyRulesArgs {
     /// The key's fingerprint, as `ssh list` prints it.
     pub(crate) fingerprint: String,
     /// Allow logging in where this host key is proved: SHA256:…, or a line of known_hosts.
-    #[arg(long = "host", value_name = "KEY", value_parser = Rule::host)]
+    #[arg(long = "host", value_name = "KEY", value_parser = host_rule)]
     pub(crate) hosts: Vec<Rule>,
     /// Allow logging in as such a user.
     #[arg(long = "user", value_name = "PATTERN", value_parser = Rule::user)]
@@ -206,4 +207,12 @@ pub(crate) struct KeyRulesArgs {
     pub(crate) json: bool,
     #[command(flatten)]
     pub(crate) unlock: UnlockArgs,
+}
+
+/// One key: of several lines all but the first would be lost without a word.
+fn host_rule(text: &str) -> Result<Rule, String> {
+    match text.trim().contains('\n') {
+        true => Err("several lines; expected one key".to_owned()),
+        false => Rule::host(text).map_err(|why| why.to_string()),
+    }
 }

@@ -18,7 +18,7 @@ use super::upstream::{Upstream, Url, provider_of, user_name};
 use crate::Failure;
 use crate::cli::UnlockArgs;
 use crate::directories::Directories;
-use crate::vault::{VaultError, open};
+use crate::vault::open;
 
 /// What opens the upstream.
 #[derive(Debug)]
@@ -71,17 +71,13 @@ impl Access {
                     return Ok(Self::Open);
                 };
                 let vault = match open(directories, unlock) {
-                    Err(why) if named.is_none() && is_missing(&why) => return Ok(Self::Open),
+                    Err(why) if named.is_none() && why.is_missing() => return Ok(Self::Open),
                     other => other?,
                 };
                 credential(&vault, provider, named.is_some(), upstream, origin)
             }
         }
     }
-}
-
-fn is_missing(why: &VaultError) -> bool {
-    why.is_missing()
 }
 
 fn credential(

@@ -52,7 +52,7 @@ pub(super) enum AgentError {
 #[derive(Debug)]
 pub(super) struct Agent {
     socket: PathBuf,
-    made: Made,
+    _made: Made,
 }
 
 /// What has to go again.
@@ -91,7 +91,7 @@ impl Agent {
         let listener = UnixListener::bind(&socket).map_err(io_error("bind", &socket))?;
         let token = Arc::new(Secret::from(made.token.expose().clone()));
         thread::spawn(move || accept(&listener, &signer, &token));
-        Ok(Self { socket, made })
+        Ok(Self { socket, _made: made })
     }
 
     /// For `GIT_SSH_COMMAND`: no key but ours, no question to anybody.

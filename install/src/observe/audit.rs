@@ -28,7 +28,7 @@ const PAUSE: Duration = Duration::from_millis(200);
 
 pub(crate) fn run(directories: &Directories, args: &AuditArgs) -> Result<(), Failure> {
     let path = layout::audit_beside(&directories.database());
-    let mut tail = Tail::at_the_end_of(path.clone())?;
+    let tail = Tail::at_the_end_of(path.clone())?;
     let wanted = Wanted::of(args);
     match File::open(&path) {
         Err(why) if why.kind() == io::ErrorKind::NotFound => remark("no audit yet"),
@@ -39,7 +39,12 @@ pub(crate) fn run(directories: &Directories, args: &AuditArgs) -> Result<(), Fai
             tell_past(before, &wanted, args)?;
         }
     }
-    while args.follow {
+    if args.follow { follow(tail, &wanted, args) } else { Ok(()) }
+}
+
+/// Until somebody interrupts.
+fn follow(mut tail: Tail, wanted: &Wanted, args: &AuditArgs) -> Result<(), Failure> {
+    loop {
         for line in tail.lines()? {
             if let Some(entry) = wanted.entry(&line) {
                 print(&if args.json { line } else { entry.to_string() })?;
@@ -47,7 +52,6 @@ pub(crate) fn run(directories: &Directories, args: &AuditArgs) -> Result<(), Fai
         }
         std::thread::sleep(PAUSE);
     }
-    Ok(())
 }
 
 fn tell_past(mut file: impl BufRead, wanted: &Wanted, args: &AuditArgs) -> Result<(), Failure> {

@@ -146,8 +146,8 @@ fn requests(
     Some(audit.as_ref()?.count(subject, clock::since(age)))
 }
 
-/// A line per container, and below it what is wrong; no line longer than `WIDTH` if the names
-/// allow.
+/// A line per container, and below it what is wrong; no line longer than `WIDTH`, unless one word
+/// is.
 fn table(told: &[Told], paint: Paint) -> String {
     let names = told.iter().map(|told| told.name.chars().count()).max().unwrap_or_default();
     let width = names.clamp("NAME".len(), NAME_WIDTH);
@@ -166,7 +166,7 @@ fn table(told: &[Told], paint: Paint) -> String {
 }
 
 fn line(told: &Told, width: usize, paint: Paint) -> String {
-    let name = printable(&told.name);
+    let name = shortened(&printable(&told.name));
     let id = told.id.as_deref().map_or("-", |id| &id[..id.len().min(12)]);
     let age = told.age_s.map_or("-".to_owned(), |s| clock::words(Duration::from_secs(s)));
     let requests = match told.requests {
@@ -230,8 +230,27 @@ fn trouble(service: &ServiceStatus) -> String {
     format!("{}: {times}, last: {}", service.service, why.lines().next().unwrap_or_default())
 }
 
+/// A name that would push the columns aside; `--json` has it whole.
+fn shortened(name: &str) -> String {
+    if name.chars().count() <= NAME_WIDTH {
+        return name.to_owned();
+    }
+    name.chars().take(NAME_WIDTH - 1).chain(['…']).collect()
+}
+
+/// Indented, and broken between words where it is longer than a line.
 fn remark_line(text: &str, paint: Paint) -> String {
-    format!("  {}\n", paint.with(Colour::Doubtful, &printable(text)))
+    let mut lines = vec![String::from(" ")];
+    for word in printable(text).split(' ') {
+        let length = |line: &String| line.chars().count();
+        let last = lines.last_mut().expect("there is a first");
+        if length(last) + 1 + word.chars().count() > WIDTH && length(last) > 4 {
+            lines.push(format!("    {word}"));
+        } else {
+            last.push_str(&format!(" {word}"));
+        }
+    }
+    lines.iter().map(|line| format!("{}\n", paint.with(Colour::Doubtful, line))).collect()
 }
 
 #[cfg(test)]
@@ -263,7 +282,9 @@ mod tests {
         let states = [ServiceState::Running, ServiceState::Restarting, ServiceState::GivenUp];
         for state in states {
             let services = all.iter().map(|name| service(name, state)).collect();
-            let text = table(&[serving("a-name-of-22-characters", services)], Paint::none());
+            let mut told = serving("a-name-of-many-more-than-22-characters", services);
+            told.problem = Some("a sentence that is longer than one line ".repeat(4));
+            let text = table(&[told], Paint::none());
             for line in text.lines() {
                 assert!(line.chars().count() <= WIDTH, "{line}");
             }

@@ -8,7 +8,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use nix::unistd::geteuid;
+use nix::unistd::{Pid, geteuid, getsid};
 use terok_shared::container::ContainerId;
 use terok_shared::process::Process;
 use terok_shared::service::Service;
@@ -34,9 +34,12 @@ pub(super) fn of(directory: &Path) -> io::Result<Vec<Supervisor>> {
     Ok(processes()?.into_iter().filter_map(ours).collect())
 }
 
-/// This user's services whose parent is no supervisor: the kernel ends them with it
-/// (PR_SET_PDEATHSIG), unless something went wrong.
-pub(super) fn orphans() -> io::Result<Vec<(Service, Process)>> {
+/// This user's services out of `programs`, an installation's directory, that have lost their
+/// supervisor: their parent is none, and the leader of their session, which it was, is dead. The
+/// kernel ends them with it (PR_SET_PDEATHSIG), unless something went wrong.
+///
+/// A service that somebody runs by hand, or from a build directory, is theirs.
+pub(super) fn orphans(programs: &Path) -> io::Result<Vec<(Service, Process)>> {
     let all = processes()?;
     let supervisors: Vec<i32> = all
         .iter()
@@ -44,13 +47,24 @@ pub(super) fn orphans() -> io::Result<Vec<(Service, Process)>> {
         .map(|(process, _)| process.pid())
         .collect();
     let orphan = |(process, words): (Process, Vec<Vec<u8>>)| {
-        let program = program(&words)?;
-        let service = Service::ALL.into_iter().find(|service| program == service.program())?;
-        // The gate's own program also runs as git's hook, with arguments.
-        let alone = words.iter().filter(|word| !word.is_empty()).count() == 1;
-        (alone && !supervisors.contains(&parent(process)?)).then_some((service, process))
+        let service = service_in(programs, &words)?;
+        let lost = !supervisors.contains(&parent(process)?) && has_lost_leader(process);
+        lost.then_some((service, process))
     };
     Ok(all.into_iter().filter_map(orphan).collect())
+}
+
+fn service_in(programs: &Path, words: &[Vec<u8>]) -> Option<Service> {
+    let path = Path::new(OsStr::from_bytes(words.first()?));
+    let service = Service::ALL.into_iter().find(|service| path.ends_with(service.program()))?;
+    // The gate's own program also runs as git's hook, with arguments.
+    let alone = words.iter().filter(|word| !word.is_empty()).count() == 1;
+    (alone && path.parent() == Some(programs)).then_some(service)
+}
+
+fn has_lost_leader(process: Process) -> bool {
+    let session = getsid(Some(Pid::from_raw(process.pid())));
+    session.is_ok_and(|leader| Process::of(leader.as_raw()).is_err())
 }
 
 fn processes() -> io::Result<Vec<(Process, Vec<Vec<u8>>)>> {
@@ -127,6 +141,23 @@ mod tests {
         assert_eq!(supervisor.container_pid, Some(7));
         assert!(read(me, &words("/bin/vim --sidecar /s/sidecar/w.json")).is_none());
         assert!(read(me, &words("/x/terok-supervisor --version")).is_none());
+    }
+
+    #[test]
+    fn only_an_installations_own_services_can_be_orphans() {
+        let installed = Path::new("/s/libexec");
+        let service = |line| service_in(installed, &words(line));
+        assert_eq!(service("/s/libexec/terok-token-broker"), Some(Service::Broker));
+        for other in [
+            "/build/terok-token-broker",
+            "/s/libexec/terok-supervisor",
+            "/s/libexec/terok-git-gate post-receive",
+            "",
+        ] {
+            assert_eq!(service(other), None, "{other}");
+        }
+        // This process's session has a leader, or none that could be ours.
+        assert!(orphans(Path::new("/nowhere")).unwrap().is_empty());
     }
 
     #[test]

@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests are outside the functions clippy exempts")]
 
 mod cleanup;
+mod gate;
+mod gate_upstream;
 mod import;
 mod launch;
 mod machine;

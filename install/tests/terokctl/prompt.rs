@@ -69,3 +69,32 @@ fn a_credential_is_asked_for_without_echo() {
     let stored = machine.vault().credential("default", "github").unwrap().unwrap();
     assert_eq!(stored.secret().unwrap().expose(), "ghp_typed");
 }
+
+#[test]
+fn a_changed_passphrase_is_asked_for_twice_without_echo() {
+    let machine = Machine::new();
+    let typing = ["tr0ub4dor", "tr0ub4dor"];
+    let Some(said) = typed(&machine, "vault passphrase change", &typing) else { return };
+    assert_eq!(said.status, 0, "{said:?}");
+    assert!(said.out.contains("New vault passphrase: "), "{said:?}");
+    assert!(said.out.contains("New vault passphrase again: "), "{said:?}");
+    assert!(!said.everything().contains("tr0ub4dor"), "{said:?}");
+    machine.fails(&["vault", "list", "--passphrase-file", "passphrase"], "wrong passphrase", "");
+    machine.ok(&["vault", "list"]);
+}
+
+#[test]
+fn the_passphrase_of_an_exported_key_is_asked_for_twice_without_echo() {
+    let machine = Machine::new();
+    machine.ok(&["ssh", "generate", "--scope", "app"]);
+    let list = machine.ok(&["ssh", "list"]);
+    let fingerprint = list.lines().nth(1).unwrap().split(' ').next().unwrap();
+    let words = format!("ssh export {fingerprint} id");
+    let Some(said) = typed(&machine, &words, &["tr0ub4dor", "troubador"]) else { return };
+    assert_ne!(said.status, 0);
+    assert!(said.out.contains("the two differ") && !machine.path("id").exists(), "{said:?}");
+    let Some(said) = typed(&machine, &words, &["tr0ub4dor", "tr0ub4dor"]) else { return };
+    assert_eq!(said.status, 0, "{said:?}");
+    assert!(!said.everything().contains("tr0ub4dor"), "{said:?}");
+    assert_eq!(machine.mode("id"), 0o600);
+}

@@ -119,7 +119,13 @@ fn rules_are_added_shown_replaced_and_cleared() {
     assert_eq!(replaced.out.trim(), format!("host {fingerprint}"));
     assert!(replaced.err.contains("removed 3 rules"), "{replaced:?}");
     assert!(machine.ok(&["ssh", "rules", &key, "--clear"]).contains("no rules"));
-    for bad in [["--host", "github.com"], ["--user", ""], ["--namespace", "a\u{1b}b"]] {
+    let two = format!("{GITHUB}\n{GITHUB}");
+    for bad in [
+        ["--host", "github.com"],
+        ["--host", two.as_str()],
+        ["--user", ""],
+        ["--namespace", "a\u{1b}b"],
+    ] {
         let words = [&["ssh", "rules", key.as_str()], &bad[..]].concat();
         assert_eq!(machine.say(&words).status, 2, "{bad:?}");
     }

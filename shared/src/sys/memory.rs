@@ -1,4 +1,4 @@
-//! Memory that stays out of swap (mlock(2)), page by page as it is first used.
+//! Memory: kept out of swap (mlock(2)) page by page as it is first used, and given back when freed.
 
 use std::io;
 use std::ops::Range;
@@ -25,5 +25,16 @@ fn answer(code: libc::c_int) -> io::Result<()> {
     match code {
         0 => Ok(()),
         _ => Err(io::Error::last_os_error()),
+    }
+}
+
+/// Gives the pages of freed memory back to the kernel, which glibc keeps after a burst
+/// (malloc_trim(3)). Other C libraries do so by themselves.
+pub fn give_back() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: takes the allocator's own locks, touches free memory alone, and its argument is the
+    // number of bytes to leave at the top of the heap.
+    unsafe {
+        libc::malloc_trim(0);
     }
 }

@@ -25,7 +25,9 @@ pub(crate) struct Neighbours {
 pub(crate) enum NeighbourError {
     /// The process that connected has ended since: nobody knows any more where it lived.
     Gone,
-    Stranger { pid: i32 },
+    Stranger {
+        pid: i32,
+    },
     Unknown(io::Error),
 }
 
@@ -51,8 +53,8 @@ impl Neighbours {
             nix::Error::ESRCH | nix::Error::EINVAL | nix::Error::ENODATA => NeighbourError::Gone,
             errno => unknown(errno),
         })?;
-        let inside =
-            pid_namespace::pid_inside(self.namespace.as_fd(), pid).map_err(NeighbourError::Unknown)?;
+        let inside = pid_namespace::pid_inside(self.namespace.as_fd(), pid)
+            .map_err(NeighbourError::Unknown)?;
         let mut ended = [PollFd::new(process.as_fd(), PollFlags::POLLIN)];
         if poll(&mut ended, PollTimeout::ZERO).map_err(unknown)? > 0 {
             return Err(NeighbourError::Gone);

@@ -85,6 +85,7 @@ impl Life for Broker {
                 served = serving => served,
                 never = exchange.refresher.keep_fresh(&exchange.table) => match never {},
                 never = exchange.audit.keep_written() => match never {},
+                never = exchange.rest.tidy_up(&exchange.table) => match never {},
             };
             exchange.refresher.settle().await;
             served

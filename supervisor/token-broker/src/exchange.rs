@@ -15,17 +15,18 @@ use crate::again::Again;
 use crate::answer::{self, Answer, Trouble};
 use crate::audit::{Audit, Entry};
 use crate::authenticate::{Presented, presented};
-use crate::forward::{Failed, send};
+use crate::forward::{Failed, Way, send};
 use crate::grants::{Granted, Grants};
 use crate::inject::Injection;
 use crate::limit::Meter;
 use crate::redirect::{self, Followed};
 use crate::refresh::{Outcome, Refresher};
 use crate::relay;
+use crate::rest::Rest;
 use crate::route::{BadTarget, Route, origin_form};
 use crate::table::Table;
 use crate::upload::Upload;
-use crate::upstream::{Client, Failure};
+use crate::upstream::{Download, Failure};
 use crate::websocket;
 
 const HEALTH: &str = "/-/health";
@@ -40,6 +41,7 @@ pub(crate) struct Exchange {
     pub(crate) table: Table,
     pub(crate) audit: Rc<Audit>,
     complained: Cell<Option<(Failure, Instant)>>,
+    pub(crate) rest: Rest,
 }
 
 impl Exchange {
@@ -50,6 +52,7 @@ impl Exchange {
             table,
             audit: Rc::new(audit),
             complained: Cell::new(None),
+            rest: Rest::default(),
         }
     }
 
@@ -63,6 +66,7 @@ impl Exchange {
             return answer::healthy();
         }
         let started = Instant::now();
+        self.rest.disturb();
         let target = request.uri().path_and_query().cloned();
         let mut entry = self.audit.begin(started, request.method().clone(), target);
         let upgrade = websocket::is_asked_for(&request).then(|| hyper::upgrade::on(&mut request));
@@ -90,7 +94,7 @@ impl Exchange {
         started: Instant,
         upgrade: bool,
         entry: &mut Entry,
-    ) -> Result<Response<Incoming>, Trouble> {
+    ) -> Result<Response<Download>, Trouble> {
         let asked = origin_form(request.uri()).map_err(|BadTarget| Trouble::BadTarget)?.clone();
         let granted = match presented(request.headers()) {
             Presented::Nothing => return Err(Trouble::MissingToken),
@@ -114,7 +118,7 @@ impl Exchange {
 
         let renewable = granted.renewable(&route).and_then(|_| token_of(&request));
         let mut request = rewritten(request, url, &injection, upgrade, entry.meter());
-        let client = if upgrade { &route.clients.upgrade } else { &route.clients.upstream };
+        let way = if upgrade { Way::Client(&route.clients.upgrade) } else { route.way(&asked) };
         let followed = if upgrade { None } else { Followed::from_request(&request) };
         let again = Again::of(&mut request, renewable.is_some());
         let failed = |failed: Failed| {
@@ -122,9 +126,9 @@ impl Exchange {
             Trouble::Upstream(failed.failure)
         };
         // What seldom happens is boxed: each request's future is moved about, whole.
-        let response = match (send(client, request).await, &again) {
+        let response = match (send(way, request).await, &again) {
             (Err(why), Some(again)) => match again.after(&why) {
-                Some(request) => Box::pin(send(client, request)).await,
+                Some(request) => Box::pin(send(way, request)).await,
                 None => Err(why),
             },
             (sent, _) => sent,
@@ -132,7 +136,7 @@ impl Exchange {
         .map_err(failed)?;
         let response = match (response.status(), renewable, again) {
             (StatusCode::UNAUTHORIZED, Some(token), Some(again)) => {
-                let renewing = self.renewed(&token, &granted, &route, &again, client, response);
+                let renewing = self.renewed(&token, &granted, &route, &again, way, response);
                 Box::pin(renewing).await.map_err(failed)?
             }
             (StatusCode::UNAUTHORIZED, ..) => response,
@@ -165,13 +169,13 @@ impl Exchange {
         granted: &Granted,
         route: &Rc<Route>,
         again: &Again,
-        client: &Client,
-        refusal: Response<Incoming>,
-    ) -> Result<Response<Incoming>, Failed> {
+        way: Way<'_>,
+        refusal: Response<Download>,
+    ) -> Result<Response<Download>, Failed> {
         let Some((request, renewed)) = self.renew(token, granted, route, again).await else {
             return Ok(refusal);
         };
-        let response = send(client, request).await?;
+        let response = send(way, request).await?;
         if response.status() != StatusCode::UNAUTHORIZED {
             self.prove(&renewed, route);
         }

@@ -3,7 +3,9 @@
 
 use std::error::Error;
 use std::pin::pin;
-use std::sync::atomic::Ordering;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use hyper::body::Incoming;
@@ -12,7 +14,7 @@ use hyper_util::client::legacy;
 use tokio::time::{Instant, sleep};
 
 use crate::upload::Upload;
-use crate::upstream::{Answered, Client, Failure};
+use crate::upstream::{Answered, Client, DialError, Direct, Download, Failure};
 
 /// Longest silence of an upstream, before its response and within it.
 pub(crate) const IDLE_LIMIT: Duration = Duration::from_secs(1200);
@@ -25,26 +27,58 @@ pub(crate) struct Failed {
     pub(crate) on_used_connection: bool,
 }
 
+/// How a request reaches its upstream.
+#[derive(Clone, Copy)]
+pub(crate) enum Way<'a> {
+    /// The shared client: TLS, HTTP/2, upgrades.
+    Client(&'a Client),
+    Direct(&'a Rc<Direct>),
+}
+
 /// The upstream's response, its body still to come. Dropping the future ends the exchange on the
 /// upstream's side, too.
 pub(crate) async fn send(
+    way: Way<'_>,
+    request: Request<Upload>,
+) -> Result<Response<Download>, Failed> {
+    match way {
+        Way::Client(client) => {
+            let response = Box::pin(send_by_client(client, request)).await?;
+            Ok(response.map(Download::from))
+        }
+        Way::Direct(direct) => {
+            let moved = request.body().progress();
+            unless_silent(direct.send(request), moved).await
+        }
+    }
+}
+
+/// The same by the shared client alone, wherever the future may run.
+pub(crate) async fn send_by_client(
     client: &Client,
     request: Request<Upload>,
 ) -> Result<Response<Incoming>, Failed> {
     let moved = request.body().progress();
-    let mut response = pin!(client.request(request));
+    let answered = async {
+        let response = client.request(request).await.map_err(|why| Failed::of(&why))?;
+        Answered::note(response.extensions());
+        Ok(response)
+    };
+    unless_silent(answered, moved).await
+}
+
+/// Gives up when neither the request nor the response has moved for too long.
+async fn unless_silent<T>(
+    response: impl Future<Output = Result<T, Failed>>,
+    moved: Option<Arc<AtomicU64>>,
+) -> Result<T, Failed> {
+    let mut response = pin!(response);
     let mut silence = pin!(sleep(IDLE_LIMIT));
     let mut seen = 0;
     loop {
         tokio::select! {
             biased;
-            answered = response.as_mut() => return match answered {
-                Ok(response) => {
-                    Answered::note(response.extensions());
-                    Ok(response)
-                }
-                Err(why) => Err(Failed::of(&why)),
-            },
+            answered = response.as_mut() => return answered,
             () = silence.as_mut() => {
                 let now_seen = moved.as_ref().map_or(0, |moved| moved.load(Ordering::Relaxed));
                 if now_seen == seen {
@@ -62,6 +96,14 @@ pub(crate) async fn send(
 impl Failed {
     pub(crate) fn new(failure: Failure, detail: String) -> Self {
         Self { failure, detail, on_used_connection: false }
+    }
+
+    pub(crate) fn of_http(why: &hyper::Error, on_used_connection: bool) -> Self {
+        Self { failure: Failure::of_http(why), detail: chain(why), on_used_connection }
+    }
+
+    pub(crate) fn of_dial(why: &DialError) -> Self {
+        Self::new(Failure::of_dial(why), chain(why))
     }
 
     fn of(why: &legacy::Error) -> Self {

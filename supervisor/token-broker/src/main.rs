@@ -7,11 +7,13 @@
 //! and its `upload` through `upstream`, and `again` where that helps; `redirect` follows where it
 //! leads, `relay` streams the response back; `websocket` carries what is no longer HTTP. `answer`
 //! turns every trouble into a response and `audit` keeps a line of each request. `refresh` renews
-//! the logins, `seats` bounds the clients and `patient` their slowness.
+//! the logins, `seats` bounds the clients and `patient` their slowness;
+//! `rest` gives back what a burst of requests left behind.
 
 mod broker;
 mod exchange;
 mod patient;
+mod rest;
 mod seats;
 mod serve;
 

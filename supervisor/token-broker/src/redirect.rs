@@ -4,15 +4,14 @@
 //! Only requests without a body and without an effect are followed, with none of their headers
 //! but three: the credential never leaves the route's upstream.
 
-use hyper::body::Incoming;
 use hyper::header::{ACCEPT, ACCEPT_ENCODING, HeaderName, HeaderValue, LOCATION, USER_AGENT};
 use hyper::http::uri::{Authority, PathAndQuery, Scheme};
 use hyper::{Method, Request, Response, StatusCode, Uri};
 
-use crate::forward::{Failed, send};
+use crate::forward::{Failed, Way, send};
 use crate::route::Route;
 use crate::upload::Upload;
-use crate::upstream::{Client, Failure, is_public};
+use crate::upstream::{Client, Download, Failure, is_public};
 
 /// Most redirects in a row.
 const MAX_HOPS: usize = 10;
@@ -44,13 +43,13 @@ impl Followed {
     pub(crate) async fn follow(
         mut self,
         route: &Route,
-        mut response: Response<Incoming>,
-    ) -> Result<Response<Incoming>, Failed> {
+        mut response: Response<Download>,
+    ) -> Result<Response<Download>, Failed> {
         for _ in 0..MAX_HOPS {
             let Some(next) = target(&self.at, &response) else { return Ok(response) };
             let client = client_for(route, &next)?;
             let request = self.request_to(next.clone());
-            response = send(client, request).await?;
+            response = send(Way::Client(client), request).await?;
             self.at = next;
         }
         match target(&self.at, &response) {

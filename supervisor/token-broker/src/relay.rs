@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use hyper::body::{Body, Frame, Incoming, SizeHint};
+use hyper::body::{Body, Frame, SizeHint};
 use hyper::{Response, Version};
 use tokio::time::{Instant, Sleep, sleep};
 
@@ -15,27 +15,38 @@ use crate::audit::Entry;
 use crate::forward::IDLE_LIMIT;
 use crate::inject::remove_hop_by_hop;
 use crate::limit::Meter;
+use crate::upstream::Download;
 
 /// The client's response to an upstream's.
-pub(crate) fn response(upstream: Response<Incoming>, mut entry: Entry) -> Response<Answer> {
+pub(crate) fn response(upstream: Response<Download>, mut entry: Entry) -> Response<Answer> {
     let (mut head, body) = upstream.into_parts();
     remove_hop_by_hop(&mut head.headers);
     head.version = Version::HTTP_11;
     let status = head.status.as_u16();
     entry.answered(status);
     let meter = entry.meter();
-    let relay = Relay { body, silence: None, progressed: false, entry: Some(entry), meter, status };
+    let relay = Relay {
+        body,
+        silence: None,
+        progressed: false,
+        entry: Some(entry),
+        meter,
+        broken: None,
+        status,
+    };
     Response::from_parts(head, Answer::Relayed(relay))
 }
 
 pub(crate) struct Relay {
-    body: Incoming,
+    body: Download,
     /// Armed at the first wait: most small bodies never wait.
     silence: Option<Pin<Box<Sleep>>>,
     /// Something came since the limit was armed.
     progressed: bool,
     entry: Option<Entry>,
     meter: Option<Meter>,
+    /// How the body broke off, not said yet.
+    broken: Option<hyper::Error>,
     status: u16,
 }
 
@@ -70,6 +81,9 @@ impl Body for Relay {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
+        if let Some(why) = self.broken.take() {
+            return Poll::Ready(Some(Err(Cut::Upstream(why))));
+        }
         match Pin::new(&mut self.body).poll_frame(cx) {
             Poll::Ready(Some(Ok(frame))) => {
                 self.progressed = true;
@@ -80,7 +94,10 @@ impl Body for Relay {
             }
             Poll::Ready(Some(Err(why))) => {
                 self.end("upstream_disconnected");
-                Poll::Ready(Some(Err(Cut::Upstream(why))))
+                // An error ends the client's connection at once: what came before goes out first.
+                self.broken = Some(why);
+                cx.waker().wake_by_ref();
+                Poll::Pending
             }
             Poll::Ready(None) => {
                 self.end("ok");

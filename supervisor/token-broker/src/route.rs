@@ -10,8 +10,9 @@ use hyper::http::uri::{Authority, PathAndQuery, Scheme};
 use terok_shared::routes::{self, Upstream};
 
 use crate::allow::Allow;
+use crate::forward::Way;
 use crate::limit::Limiter;
-use crate::upstream::Clients;
+use crate::upstream::{Clients, Dial, Direct};
 
 /// A route with everything at hand that a request on it needs.
 pub(crate) struct Route {
@@ -33,6 +34,8 @@ struct Target {
     scheme: Scheme,
     authority: Authority,
     base_path: String,
+    /// Where there is no TLS.
+    direct: Option<Rc<Direct>>,
 }
 
 /// A request target that names no path of an upstream.
@@ -45,7 +48,7 @@ impl Route {
         clients: Clients,
         limiter: Rc<Limiter>,
     ) -> Result<Self, BadTarget> {
-        let targets = Targets::new(&rules)?;
+        let targets = Targets::new(&rules, Some(&clients.dial))?;
         let allow = rules.rules.allow.as_deref().map(Allow::new);
         Ok(Self { rules, clients, allow, limiter, targets })
     }
@@ -55,6 +58,19 @@ impl Route {
         self.targets.all().any(|target| {
             url.scheme() == Some(&target.scheme) && url.authority() == Some(&target.authority)
         })
+    }
+
+    /// How to reach the upstream of what a client asked for.
+    pub(crate) fn way(&self, asked: &PathAndQuery) -> Way<'_> {
+        match &self.targets.of(asked.path()).direct {
+            Some(direct) => Way::Direct(direct),
+            None => Way::Client(&self.clients.upstream),
+        }
+    }
+
+    /// Closes connections that have waited for too long.
+    pub(crate) fn sweep(&self) {
+        self.targets.all().filter_map(|target| target.direct.as_ref()).for_each(|d| d.sweep());
     }
 
     /// The upstream's URL for what a client asked for.
@@ -73,13 +89,13 @@ pub(crate) fn origin_form(target: &Uri) -> Result<&PathAndQuery, BadTarget> {
 }
 
 impl Targets {
-    fn new(rules: &routes::Route) -> Result<Self, BadTarget> {
+    fn new(rules: &routes::Route, dial: Option<&Dial>) -> Result<Self, BadTarget> {
         let below = rules
             .path_upstreams
             .iter()
-            .map(|(prefix, upstream)| Ok((prefix.clone(), Target::new(upstream)?)))
+            .map(|(prefix, upstream)| Ok((prefix.clone(), Target::new(upstream, dial)?)))
             .collect::<Result<_, _>>()?;
-        Ok(Self { default: Target::new(&rules.upstream)?, below })
+        Ok(Self { default: Target::new(&rules.upstream, dial)?, below })
     }
 
     fn all(&self) -> impl Iterator<Item = &Target> {
@@ -99,11 +115,20 @@ fn is_below(path: &str, prefix: &str) -> bool {
 }
 
 impl Target {
-    fn new(upstream: &Upstream) -> Result<Self, BadTarget> {
+    fn new(upstream: &Upstream, dial: Option<&Dial>) -> Result<Self, BadTarget> {
+        let authority = upstream.authority.parse().map_err(|_| BadTarget)?;
+        let direct = match dial.filter(|_| !upstream.tls) {
+            Some(dial) => {
+                let direct = Direct::new(dial.clone(), &authority).ok_or(BadTarget)?;
+                Some(Rc::new(direct))
+            }
+            None => None,
+        };
         Ok(Self {
             scheme: if upstream.tls { Scheme::HTTPS } else { Scheme::HTTP },
-            authority: upstream.authority.parse().map_err(|_| BadTarget)?,
+            authority,
             base_path: upstream.base_path.clone(),
+            direct,
         })
     }
 
@@ -130,7 +155,7 @@ mod tests {
     fn targets(route: &str) -> Targets {
         let json = format!(r#"{{"p": {route}}}"#);
         let table = RouteTable::parse(Path::new("/r.json"), json.as_bytes()).unwrap();
-        Targets::new(table.get("p").unwrap()).unwrap()
+        Targets::new(table.get("p").unwrap(), None).unwrap()
     }
 
     fn url(targets: &Targets, asked: &str) -> String {

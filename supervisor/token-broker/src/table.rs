@@ -100,6 +100,11 @@ impl Table {
         renewable.map(|(provider, _)| provider.clone()).collect()
     }
 
+    /// Closes connections to upstreams that have waited for too long.
+    pub(crate) fn sweep(&self) {
+        self.state.borrow().routes.values().for_each(|route| route.sweep());
+    }
+
     fn look_again(&self, state: &mut State) {
         let stamp = Stamp::of(&self.path);
         if stamp == state.seen {

@@ -2,6 +2,7 @@
 //! it (ALPN, RFC 7301).
 
 mod dial;
+mod direct;
 mod failure;
 mod reach;
 mod roots;
@@ -18,7 +19,9 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 use rustls::{ClientConfig, RootCertStore};
 
 use crate::upload::Upload;
-use dial::{Dial, Versions};
+use dial::Versions;
+pub(crate) use dial::{Dial, DialError};
+pub(crate) use direct::{Direct, Download};
 pub(crate) use failure::Failure;
 pub(crate) use reach::{Reach, is_public};
 pub(crate) use roots::RootsError;
@@ -35,12 +38,14 @@ pub(crate) struct Clients {
     pub(crate) upgrade: Client,
     /// For redirects: reaches public addresses alone.
     pub(crate) public: Client,
+    /// For upstreams without TLS.
+    pub(crate) dial: Dial,
 }
 
 /// Most bytes read ahead per connection, on either side; also the bound of a message's head.
 pub(crate) const BUFFER: usize = 64 * 1024;
 /// Below the idle limits of common servers, so that a request seldom meets a closing connection.
-const IDLE: Duration = Duration::from_secs(30);
+pub(crate) const IDLE: Duration = Duration::from_secs(30);
 const IDLE_CONNECTIONS: usize = 64;
 /// Bytes under way per HTTP/2 stream: enough for a fast upstream on another continent.
 const STREAM_WINDOW: u32 = 1024 * 1024;
@@ -85,7 +90,8 @@ impl Clients {
         Self {
             upstream: client(Dial::new(tls.clone(), Versions::Any, Reach::Everywhere)),
             upgrade: client(Dial::new(tls.clone(), Versions::Http1, Reach::Everywhere)),
-            public: client(Dial::new(tls, Versions::Any, Reach::Public)),
+            public: client(Dial::new(tls.clone(), Versions::Any, Reach::Public)),
+            dial: Dial::new(tls, Versions::Http1, Reach::Everywhere),
         }
     }
 }

@@ -27,11 +27,11 @@ fn main() {
     repository::fill(&world.mirror(), commits, 100_000);
     repository::open_to_all(&world.mirror());
     let servers = Server::start_all(&world);
-    let mut operations = Operation::all(&world);
+    let only = std::env::var("TEROK_BENCH_ONLY").unwrap_or_default();
+    let operations = Operation::all(&world, &only);
     std::println!("{}", heading(&servers));
     let before = Usage::of(world.gate.id());
-    let only = std::env::var("TEROK_BENCH_ONLY").unwrap_or_default();
-    for operation in operations.iter_mut().filter(|one| one.name().contains(&only)) {
+    for operation in &operations {
         let rounds = if operation.is_heavy() { rounds.div_ceil(2) } else { rounds };
         let mut walls = vec![Vec::new(); servers.len()];
         let mut gates = Vec::new();

@@ -24,7 +24,8 @@ enum Kind {
 const PUSHED: &str = "refs/heads/pushed";
 
 impl<'a> Operation<'a> {
-    pub(crate) fn all(world: &'a World) -> Vec<Self> {
+    /// Those whose name contains `only`.
+    pub(crate) fn all(world: &'a World, only: &str) -> Vec<Self> {
         let place = world.root().join("place");
         let size = size_of_packs(world);
         let clone = |name, options, at_once, bytes| Self {
@@ -33,16 +34,18 @@ impl<'a> Operation<'a> {
             place: place.clone(),
             bytes,
         };
-        let push = |name, bytes: u64| {
+        let push = |name: &'static str, bytes: u64| {
             let tree = world.root().join(name);
-            repository::single(&tree, bytes as usize);
+            if name.contains(only) {
+                repository::single(&tree, bytes as usize);
+            }
             Self { world, kind: Kind::Push { name }, place: tree, bytes }
         };
         let fetched = world.root().join("fetched");
         let url = format!("file://{}", world.mirror().display());
         let mirrored = git(world.root(), &["clone", "-q", "--bare", &url]).arg(&fetched).status();
         assert!(mirrored.unwrap().success());
-        vec![
+        let mut all = vec![
             clone("full clone", &[], 1, size),
             clone("shallow clone", &["--depth=1"], 1, size),
             clone("partial clone", &["--filter=blob:none"], 1, 0),
@@ -52,7 +55,9 @@ impl<'a> Operation<'a> {
             push("push-50MB", 50_000_000),
             push("push-500MB", 500_000_000),
             clone("8 clones at once", &[], 8, 8 * size),
-        ]
+        ];
+        all.retain(|operation| operation.name().contains(only));
+        all
     }
 
     pub(crate) fn name(&self) -> &'static str {

@@ -7,7 +7,9 @@ use std::process::{Command, Stdio};
 
 /// Fills a bare repository with `commits` commits of one new file of `bytes` bytes.
 pub(crate) fn fill(mirror: &Path, commits: usize, bytes: usize) {
-    let mut import = git(mirror, &["fast-import", "--quiet"]).stdin(Stdio::piped()).spawn().unwrap();
+    // Random bytes do not get smaller.
+    let arguments = ["-c", "core.compression=0", "fast-import", "--quiet"];
+    let mut import = git(mirror, &arguments).stdin(Stdio::piped()).spawn().unwrap();
     let mut out = BufWriter::new(import.stdin.take().unwrap());
     let mut random = File::open("/dev/urandom").unwrap();
     let mut file = vec![0; bytes];

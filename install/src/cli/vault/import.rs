@@ -32,8 +32,9 @@ Examples:
   terokctl vault import gh --host github.example.com --provider work-github
   terokctl vault import json - < credentials.json
 
-The files stay as they are. A login's refresh token works once: after the vault has renewed the
-login, the program it came from has to log in again. --no-refresh leaves that token out.")]
+The files stay as they are. A login's refresh token works once: after the vault \
+has renewed the login, the program it came from has to log in again. \
+--no-refresh leaves that token out.")]
 pub(crate) struct ImportArgs {
     /// Whose file it is.
     #[arg(value_enum)]

@@ -17,11 +17,11 @@ pub(crate) enum PassphraseCommand {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  terokctl vault passphrase change                       asks for the new one twice
+  terokctl vault passphrase change            asks for the new one twice
   terokctl vault passphrase change --new-passphrase-file F
 
-The session cache and a sealed file get the new passphrase too. After a crash run it again with the
-same new passphrase: it finishes what is missing.")]
+The session cache and a sealed file get the new passphrase too. After a crash \
+run it again with the same new passphrase: it finishes what is missing.")]
 pub(crate) struct ChangePassphraseArgs {
     /// Read the new passphrase from FILE, or from standard input with `-`.
     #[arg(long, value_name = "FILE")]
@@ -55,7 +55,8 @@ pub(crate) struct CheckArgs {
 Example:
   terokctl vault backup ~/backup/credentials-2030-01-31.db
 
-The copy is a vault of its own under the same passphrase, made while others go on using this one.")]
+The copy is a vault of its own under the same passphrase, made while others go \
+on using this one.")]
 pub(crate) struct BackupArgs {
     /// The file to make; one that exists is never overwritten.
     pub(crate) file: PathBuf,

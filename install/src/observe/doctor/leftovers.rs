@@ -8,11 +8,14 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
+use nix::sys::signal::kill;
+use nix::unistd::Pid;
 use terok_shared::layout;
 use terok_shared::process::Process;
 
 use super::container_name;
 use super::finding::{Finding, Grade, Mend};
+use super::mend::GRACE;
 use crate::directories::Directories;
 use crate::observe::clock;
 use crate::observe::known::{self, Known, Run, State, age, entries};
@@ -21,8 +24,6 @@ use crate::observe::supervisors::{self, Supervisor};
 
 const PLACE: &str = "containers";
 
-/// A start takes milliseconds; a slow machine's may take seconds.
-const GRACE: Duration = Duration::from_secs(90);
 /// `prepare` leaves the start to the operator.
 const SIDECAR_GRACE: Duration = Duration::from_secs(60 * 60);
 /// Supervisors end within 200 ms of their container.
@@ -38,7 +39,7 @@ pub(super) fn examine(directories: &Directories) -> Vec<Finding> {
     let podman = Podman::on_path();
     let listed = podman.as_ref().map(Podman::list).transpose();
     let mut findings = strays(&supervisors);
-    findings.extend(orphans());
+    findings.extend(orphans(&root.programs()));
     findings.extend(known.iter().filter_map(unusable));
     findings.extend(unserved(
         &known,
@@ -75,7 +76,8 @@ fn has_lost_container(supervisor: &Supervisor) -> bool {
     supervisor.container_pid.is_some_and(|pid| match Process::of(pid) {
         // The container was there before its supervisor: a younger process has taken its number.
         Ok(now) => now.started() > supervisor.process.started() || !now.is_alive(),
-        Err(_) => true,
+        // Where proc(5) hides others' processes (hidepid), the kernel still says that it is there.
+        Err(_) => kill(Pid::from_raw(pid), None) == Err(nix::Error::ESRCH),
     })
 }
 
@@ -87,8 +89,8 @@ fn stray(supervisor: &Supervisor) -> Finding {
         .with(Mend::End { process: supervisor.process })
 }
 
-fn orphans() -> Vec<Finding> {
-    let orphans = supervisors::orphans().unwrap_or_default();
+fn orphans(programs: &Path) -> Vec<Finding> {
+    let orphans = supervisors::orphans(programs).unwrap_or_default();
     if orphans.is_empty() {
         return vec![];
     }

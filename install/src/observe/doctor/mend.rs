@@ -13,10 +13,14 @@ use terok_shared::socket_file;
 
 use super::finding::{Finding, Mend};
 use crate::directories::Directories;
+use crate::observe::known::age;
 use crate::observe::respawn::{self, Back};
 
+/// What is younger than this may be in the making: a start takes milliseconds, on a slow machine
+/// seconds.
+pub(super) const GRACE: Duration = Duration::from_secs(90);
 /// A supervisor drains for 150 ms.
-const GRACE: Duration = Duration::from_secs(1);
+const LEAVING: Duration = Duration::from_secs(1);
 
 /// Does what the findings allow and notes on each what came of it; how many there were.
 pub(super) fn all(directories: &Directories, findings: &mut [Finding]) -> usize {
@@ -45,7 +49,7 @@ fn end(process: Process) -> Result<String, String> {
     } else {
         return process.kill().map(|()| format!("ended {pid}")).map_err(|why| why.to_string());
     }
-    let deadline = Instant::now() + GRACE;
+    let deadline = Instant::now() + LEAVING;
     while process.is_alive() && Instant::now() < deadline {
         thread::sleep(Duration::from_millis(10));
     }
@@ -77,6 +81,10 @@ fn remove(files: &[PathBuf], directory: Option<&Path>) -> Result<String, String>
         let removed = match file.extension() {
             Some(ending) if ending == "sock" => {
                 socket_file::clear(file).map_err(|why| why.to_string())
+            }
+            // Another start of the container may have written it since it was looked at.
+            _ if age(file).is_some_and(|age| age <= GRACE) => {
+                Err(format!("{} has just been written", file.display()))
             }
             _ => absent(fs::remove_file(file)).map_err(|why| told(file, &why)),
         };
@@ -134,6 +142,20 @@ mod tests {
         fs::remove_file(place.join("precious")).unwrap();
         remove(&files, Some(&place)).unwrap();
         assert!(!place.exists());
+    }
+
+    #[test]
+    fn a_file_that_was_just_written_anew_stays() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("supervisor-abc.pid");
+        fs::write(&file, "7\n").unwrap();
+        assert!(
+            remove(std::slice::from_ref(&file), None).unwrap_err().contains("just been written")
+        );
+        let past = std::time::SystemTime::now() - GRACE * 2;
+        fs::File::options().write(true).open(&file).unwrap().set_modified(past).unwrap();
+        remove(std::slice::from_ref(&file), None).unwrap();
+        assert!(!file.exists());
     }
 
     #[test]

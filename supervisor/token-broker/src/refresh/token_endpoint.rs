@@ -17,7 +17,7 @@ use vault_grant::Member;
 use vault_grant::refresh::Spent;
 use zeroize::{Zeroize, Zeroizing};
 
-use crate::forward::send;
+use crate::forward::send_by_client;
 use crate::upload::Upload;
 use crate::upstream::Client;
 
@@ -69,7 +69,7 @@ async fn call(
     headers.insert(CONTENT_TYPE, JSON);
     headers.insert(ACCEPT, JSON);
     headers.insert(USER_AGENT, AGENT);
-    let response = send(client, request).await.map_err(|failed| failed.detail)?;
+    let response = send_by_client(client, request).await.map_err(|failed| failed.detail)?;
     let status = response.status();
     let body = Limited::new(response.into_body(), MAX_ANSWER).collect().await;
     let body = body.map_err(|why| format!("its answer broke off: {why}"))?;

@@ -45,7 +45,7 @@ impl Failure {
         Self::Disconnected
     }
 
-    fn of_dial(error: &DialError) -> Self {
+    pub(crate) fn of_dial(error: &DialError) -> Self {
         match error {
             DialError::Name(_) => Self::NameResolution,
             DialError::OutOfReach => Self::Redirect,
@@ -62,7 +62,7 @@ impl Failure {
         }
     }
 
-    fn of_http(error: &hyper::Error) -> Self {
+    pub(crate) fn of_http(error: &hyper::Error) -> Self {
         if error.is_user() {
             Self::RequestBody
         } else if error.is_parse() {

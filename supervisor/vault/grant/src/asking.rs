@@ -239,7 +239,10 @@ async fn listen(inner: Arc<Inner>) {
     }
 }
 
-#[expect(deprecated, reason = "its successor is unsafe, for descriptors that could lie; this one owns")]
+#[expect(
+    deprecated,
+    reason = "its successor is unsafe, for descriptors that could lie; this one owns"
+)]
 fn awaited(line: OwnedFd, interest: Interest) -> io::Result<AsyncFd<OwnedFd>> {
     AsyncFd::with_interest(line, interest)
 }

@@ -17,7 +17,10 @@ const ROOM: u64 = 5 * 1024 * 1024;
 #[derive(Debug)]
 pub(crate) enum MemoryError {
     /// Bytes that would have to be lockable, and bytes that are.
-    Limit { wanted: u64, limit: u64 },
+    Limit {
+        wanted: u64,
+        limit: u64,
+    },
     Maps(io::Error),
     Lock(io::Error),
 }
@@ -27,8 +30,8 @@ pub(crate) fn lock() -> Result<u64, MemoryError> {
     let maps = fs::read_to_string("/proc/self/maps").map_err(MemoryError::Maps)?;
     let ranges: Vec<Range<usize>> = maps.lines().filter_map(writable).collect();
     let bytes = ranges.iter().map(|range| range.len() as u64).sum();
-    let (limit, _) = getrlimit(Resource::RLIMIT_MEMLOCK)
-        .map_err(|errno| MemoryError::Lock(errno.into()))?;
+    let (limit, _) =
+        getrlimit(Resource::RLIMIT_MEMLOCK).map_err(|errno| MemoryError::Lock(errno.into()))?;
     if limit != RLIM_INFINITY && limit < bytes + ROOM {
         return Err(MemoryError::Limit { wanted: bytes + ROOM, limit });
     }
@@ -44,7 +47,9 @@ pub(crate) fn lock() -> Result<u64, MemoryError> {
 fn writable(line: &str) -> Option<Range<usize>> {
     let mut fields = line.split_ascii_whitespace();
     let (start, end) = fields.next()?.split_once('-')?;
-    fields.next().filter(|permissions| permissions.starts_with("rw") && permissions.ends_with('p'))?;
+    fields
+        .next()
+        .filter(|permissions| permissions.starts_with("rw") && permissions.ends_with('p'))?;
     let address = |digits| usize::from_str_radix(digits, 16).ok();
     Some(address(start)?..address(end)?)
 }

@@ -116,7 +116,9 @@ impl Keeper {
 
     /// When we may go: not while a renewal of ours is under way.
     fn leave_at(&self) -> Option<Instant> {
-        self.leave_after.filter(|_| self.refreshes.due().is_none()).map(|after| self.last_asked + after)
+        self.leave_after
+            .filter(|_| self.refreshes.due().is_none())
+            .map(|after| self.last_asked + after)
     }
 
     /// Answers one question, so that a busy asker does not keep the other waiting.

@@ -54,8 +54,7 @@ fn another_hosts_key_did_not_sign() {
 
 #[test]
 fn a_certificate_has_the_fingerprint_of_its_key() {
-    let ed25519: Vec<_> =
-        samples().filter(|(algorithm, ..)| *algorithm == "ssh-ed25519").collect();
+    let ed25519: Vec<_> = samples().filter(|(algorithm, ..)| *algorithm == "ssh-ed25519").collect();
     assert_eq!(ed25519.len(), 2);
     for (_, key, _) in &ed25519 {
         let expected = "SHA256:MygwRH8RHuwRV0Fv9NRWxaWGrWKDxy7xwuOQIrn98FA";

@@ -16,8 +16,8 @@ use terok_shared::sys::descriptors;
 use vault_grant::ssh_wire::put_string;
 use vault_grant::{Answer, Line, Notice, Question, Reply, Request, Route, ToSign};
 use vault_store::Vault;
-use vault_store::database::RekeyError;
 use vault_store::credential::{Credential, KeyType};
+use vault_store::database::RekeyError;
 use vault_store::scope::{Comment, ScopeName};
 use vault_store::ssh_key::KeyKind;
 use vault_store::ssh_key::generate::generate;
@@ -151,12 +151,7 @@ impl Drop for Keeper {
     }
 }
 
-fn spawn(
-    house: &House,
-    log: &Path,
-    broker: &OwnedFd,
-    signer: &OwnedFd,
-) -> (Child, PipeReader) {
+fn spawn(house: &House, log: &Path, broker: &OwnedFd, signer: &OwnedFd) -> (Child, PipeReader) {
     let reserved = descriptors::reserve_up_to(FIRST_STRAY_FD).unwrap();
     let (ready, readied) = std::io::pipe().unwrap();
     let mut mappings = vec![FdMapping { parent_fd: readied.into(), child_fd: READY_FD }];

@@ -15,4 +15,5 @@ mod passphrase;
 mod refresh;
 mod rekey;
 mod rows;
+mod rsa_sizes;
 mod rules;

@@ -1,0 +1,197 @@
+//! Upstreams that ask for a credential: HTTP with Basic authentication, and a real sshd.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::gate::Place;
+use crate::machine::{CREDENTIAL, Machine};
+
+/// Serves a repository's files (git's dumb protocol, gitprotocol-http(5)) to whoever knows the
+/// credential; the port.
+fn serve(repository: PathBuf, authorization: String) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            answer(stream, &repository, &authorization);
+        }
+    });
+    port
+}
+
+fn answer(mut stream: TcpStream, repository: &Path, authorization: &str) {
+    let mut lines = BufReader::new(stream.try_clone().unwrap()).lines().map_while(Result::ok);
+    let request = lines.next().unwrap_or_default();
+    let head: Vec<String> = lines.take_while(|line| !line.is_empty()).collect();
+    let target = request.split(' ').nth(1).unwrap_or_default();
+    let path = target.split('?').next().unwrap_or_default().trim_start_matches("/web.git/");
+    let (status, body) = if head.iter().any(|line| line == authorization) {
+        match fs::read(repository.join(path)) {
+            Ok(body) => ("200 OK", body),
+            Err(_) => ("404 Not Found", vec![]),
+        }
+    } else {
+        ("401 Unauthorized\r\nWWW-Authenticate: Basic realm=\"x\"", vec![])
+    };
+    let head = format!("HTTP/1.1 {status}\r\nConnection: close\r\nContent-Length: {}\r\n\r\n", body.len());
+    let _ = stream.write_all(&[head.as_bytes(), &body].concat());
+}
+
+fn basic(user: &str, password: &str) -> String {
+    use base64::Engine;
+    let both = base64::engine::general_purpose::STANDARD.encode(format!("{user}:{password}"));
+    format!("Authorization: Basic {both}")
+}
+
+/// A git that writes down what it is given and then does it.
+fn listening_git(machine: &Machine) {
+    let log = machine.text("given");
+    machine.program(
+        "git",
+        &format!("#!/bin/sh\n{{ echo \"$@\"; env; }} >> {log}\nexec /usr/bin/git \"$@\"\n"),
+    );
+}
+
+#[test]
+fn the_vaults_credential_opens_an_upstream_and_is_written_nowhere() {
+    let place = Place::on(Machine::furnished());
+    place.git("upstream.git", &["update-server-info"]);
+    let port = serve(place.upstream.clone(), basic("x-access-token", CREDENTIAL));
+    listening_git(&place.machine);
+    let url = format!("http://127.0.0.1:{port}/web.git");
+    let words = ["gate", "init", "web", "--from", &url, "--credential", "github"];
+    place.machine.ok(&words);
+    assert_eq!(place.in_mirror(&["rev-parse", "trunk"]).len(), 40);
+    let tip = place.commit("second");
+    place.git("tree", &["push", "-q", "origin", "trunk"]);
+    place.git("upstream.git", &["update-server-info"]);
+    place.machine.ok(&["gate", "sync", "web"]);
+    assert_eq!(place.in_mirror(&["rev-parse", "trunk"]), tip);
+    let given = place.machine.read("given");
+    assert!(given.contains("credential-helper") && !given.contains(CREDENTIAL), "{given}");
+    assert!(!place.machine.read("state/gate/web.git/config").contains(CREDENTIAL));
+    let grep = Command::new("grep").args(["-r", "-l", CREDENTIAL]).arg(place.machine.path("state")).status();
+    assert!(!grep.unwrap().success(), "the credential is in a file of the state directory");
+}
+
+#[test]
+fn another_host_gets_no_answer_from_the_helper() {
+    let machine = Machine::bare();
+    let words = ["gate", "credential-helper", "--for", "https://example.org", "get"];
+    let said = machine.with_input(&words, "protocol=https\nhost=evil.example\n\n");
+    assert_eq!((said.status, said.out.as_str()), (0, ""));
+    let said = machine.with_input(&words, "protocol=http\nhost=example.org\n\n");
+    assert_eq!((said.status, said.out.as_str()), (0, ""));
+}
+
+#[test]
+fn a_missing_or_endangered_credential_is_told_with_what_to_do() {
+    let machine = Machine::furnished();
+    let init = |url: &str, provider: &str| {
+        ["gate", "init", "web", "--from", url, "--credential", provider].map(str::to_owned)
+    };
+    for (url, provider, with, hint) in [
+        ("https://127.0.0.1:1/p", "gitlab", "no credential for gitlab", "vault add gitlab"),
+        ("http://example.org/p", "github", "in the clear", "https"),
+    ] {
+        let words = init(url, provider);
+        machine.fails(&words.each_ref().map(String::as_str), with, hint);
+    }
+    let words = ["gate", "init", "web", "--from", "git@127.0.0.1:p", "--scope", "nobody"];
+    machine.fails(&words, "scope nobody has no key", "ssh generate --scope nobody");
+}
+
+struct Sshd(Child);
+
+impl Drop for Sshd {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// A real sshd on a free port that lets `key` in as this user, or why there is none.
+fn sshd(machine: &Machine, key: &str) -> Result<(Sshd, u16), &'static str> {
+    let program = "/usr/sbin/sshd";
+    if !Path::new(program).exists() {
+        return Err("sshd is not installed");
+    }
+    if !nix::unistd::geteuid().is_root() {
+        return Err("sshd needs root to log somebody in");
+    }
+    let directory = machine.path("sshd");
+    fs::create_dir(&directory).unwrap();
+    // What sshd separates its privileges with.
+    let _ = fs::create_dir("/run/sshd");
+    let host_key = directory.join("host");
+    let arguments = ["-q", "-t", "ed25519", "-N", "", "-f"];
+    let made = Command::new("ssh-keygen").args(arguments).arg(&host_key).status();
+    assert!(made.unwrap().success());
+    machine.write("sshd/authorized", key);
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let configuration = machine.write(
+        "sshd/config",
+        &format!(
+            "Port {port}\nListenAddress 127.0.0.1\nHostKey {}\nAuthorizedKeysFile {}\n\
+             StrictModes no\nUsePAM no\nPasswordAuthentication no\nPidFile none\n\
+             PermitRootLogin prohibit-password\n",
+            host_key.display(),
+            directory.join("authorized").display()
+        ),
+    );
+    let child = Command::new(program)
+        .args(["-D", "-e", "-f"])
+        .arg(configuration)
+        .stdin(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let start = Instant::now();
+    while TcpStream::connect(("127.0.0.1", port)).is_err() {
+        assert!(start.elapsed() < Duration::from_secs(5), "sshd does not listen");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    Ok((Sshd(child), port))
+}
+
+#[test]
+fn a_key_of_the_vault_opens_an_upstream_through_our_signer() {
+    let own = Path::new(env!("CARGO_BIN_EXE_terokctl")).parent().unwrap();
+    let siblings = ["terok-supervisor", "terok-vault-keeper", "terok-ssh-signer", "terok-token-broker"];
+    if let Some(missing) = siblings.iter().find(|name| !own.join(name).exists()) {
+        std::println!("skipped: {missing} is not built");
+        return;
+    }
+    let place = Place::on(Machine::furnished());
+    let key = place.machine.ok(&["ssh", "pub", "--scope", "app"]);
+    let (_sshd, port) = match sshd(&place.machine, &key) {
+        Ok(running) => running,
+        Err(why) => return std::println!("skipped: {why}"),
+    };
+    // The operator's own list of known hosts is not the test's to change.
+    place.machine.program(
+        "ssh",
+        &format!(
+            "#!/bin/sh\nexec /usr/bin/ssh -F none -o UserKnownHostsFile={} \
+             -o StrictHostKeyChecking=accept-new \"$@\"\n",
+            place.machine.text("known_hosts")
+        ),
+    );
+    let user = nix::unistd::User::from_uid(nix::unistd::geteuid()).unwrap().unwrap().name;
+    let url = format!("ssh://{user}@127.0.0.1:{port}{}", place.upstream.display());
+    place.machine.ok(&["gate", "init", "web", "--from", &url, "--scope", "app"]);
+    let tip = place.commit("second");
+    place.git("tree", &["push", "-q", "origin", "trunk"]);
+    place.machine.ok(&["gate", "sync", "web"]);
+    assert_eq!(place.in_mirror(&["rev-parse", "trunk"]), tip);
+    // Nothing is left of the supervisor that served the key.
+    assert!(place.machine.tokens().is_empty());
+    for directory in ["state/sidecar", "run/terok/sandbox/run"] {
+        let left: Vec<_> = fs::read_dir(place.machine.path(directory)).unwrap().flatten().collect();
+        assert!(left.is_empty(), "{left:?}");
+    }
+}
