@@ -52,6 +52,13 @@ FUZZ_SECONDS ?= 60
 fuzz:
 	fuzz/run $(FUZZ_SECONDS)
 
+# What a supervisor adds to a container's start and end, its memory and idle CPU.
+bench-lifecycle: prerequisites
+	$(CARGO) build --release --locked --package terok-hook --package terok-supervisor \
+	    --package vault-keeper --package terok-token-broker --package terok-ssh-signer \
+	    --package terok-git-gate --package terok-install
+	RUNTIMES="$(RUNTIMES)" tests/bench/lifecycle $(CURDIR)/target/release
+
 # The signer beside OpenSSH's ssh-agent; writes a table.
 bench-signer:
 	$(CARGO) build --release --locked --package terok-supervisor --package vault-keeper \

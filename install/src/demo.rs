@@ -55,7 +55,7 @@ fn tell(place: &Place) -> Result<(), DemoError> {
     println!("A vault, an upstream and a repository in {}", place.root().display());
     let mut stage = Stage::choose(place);
     println!("In it, {}", stage.describe());
-    let started = stage.start()?;
+    let started = stage.start().inspect_err(|_| stage.abandon())?;
     let played = scene::play(place, &stage, &started, &prepared, &upstream);
     let ended = stage.end(started.supervisor);
     played?;

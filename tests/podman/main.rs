@@ -39,6 +39,8 @@ mod trouble;
 
 mod apart;
 
+mod agent_socket;
+
 mod barriers;
 
 mod uninstall;

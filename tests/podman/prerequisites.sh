@@ -24,6 +24,11 @@ readonly plain=(
     "openssh-client ssh-keygen"
     "curl curl"
 )
+# A host to log in to, which tests start themselves. Not on a machine whose init
+# would start it at the next boot.
+readonly servers=(
+    "openssh-server sshd"
+)
 readonly podman=(
     "podman podman"
     "crun crun"
@@ -58,11 +63,24 @@ missing() {
 install_missing() {
     local packages
     mapfile -t packages < <(missing "${build[@]}" "${plain[@]}" "${podman[@]}")
+    [[ -d /run/systemd/system ]] || mapfile -t -O "${#packages[@]}" packages < <(missing "${servers[@]}")
     ((${#packages[@]})) || return 0
     printf 'prerequisites: installing %s\n' "${packages[*]}"
     export DEBIAN_FRONTEND=noninteractive
     apt-get -q update
-    apt-get -q install -y --no-install-recommends "${packages[@]}"
+    without_services apt-get -q install -y --no-install-recommends "${packages[@]}"
+}
+
+# Runs a command that installs packages, none of which may start a service:
+# invoke-rc.d(8) asks /usr/sbin/policy-rc.d, and 101 forbids.
+without_services() {
+    local policy=/usr/sbin/policy-rc.d status=0
+    [[ ! -e $policy ]] || { "$@"; return; }
+    printf '#!/bin/sh\nexit 101\n' >"$policy"
+    chmod 0755 "$policy"
+    "$@" || status=$?
+    rm "$policy"
+    return "$status"
 }
 
 # Adds a range to /etc/subuid or /etc/subgid for a user that useradd gave
@@ -100,7 +118,7 @@ open_devices() {
 report() {
     local for_build for_tests for_podman
     mapfile -t for_build < <(missing "${build[@]}")
-    mapfile -t for_tests < <(missing "${plain[@]}")
+    mapfile -t for_tests < <(missing "${plain[@]}" "${servers[@]}")
     mapfile -t for_podman < <(missing "${podman[@]}")
     local all=("${for_build[@]}" "${for_tests[@]}" "${for_podman[@]}")
 

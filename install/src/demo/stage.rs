@@ -121,6 +121,14 @@ impl<'a> Stage<'a> {
         Ok(took)
     }
 
+    /// After a start that failed half way: whatever may run is ended, without further words.
+    pub(super) fn abandon(&mut self) {
+        let _ = match self {
+            Self::Container(container) => container.end(),
+            Self::StandIn(stand_in) => stand_in.end(),
+        };
+    }
+
     fn place(&self) -> &'a Place {
         match self {
             Self::Container(container) => container.place(),

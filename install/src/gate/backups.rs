@@ -96,13 +96,14 @@ pub(super) fn prune(directories: &Directories, args: &PruneArgs) -> Result<(), F
             print(&one.name)?;
         }
         let unfinished = count(dead.len(), "unfinished push");
-        remark(&format!("would remove {} and what is left of {unfinished}", count(old.len(), "backup")));
+        remark(&format!(
+            "would remove {} and what is left of {unfinished}",
+            count(old.len(), "backup")
+        ));
         return Ok(());
     }
-    let delete = |one: &Backup| Move::Delete {
-        name: format!("{BACKUP}{}", one.name),
-        old: one.tip.clone(),
-    };
+    let delete =
+        |one: &Backup| Move::Delete { name: format!("{BACKUP}{}", one.name), old: one.tip.clone() };
     mirror.move_refs(&old.iter().map(delete).collect::<Vec<_>>())?;
     for path in &dead {
         if let Err(why) = fs::remove_dir_all(path) {
@@ -174,7 +175,10 @@ mod tests {
     fn a_backups_name_tells_branch_and_time() {
         let backup = parse("abc refs/terok/backup/a/b/20260102T030405Z-abc a subject").unwrap();
         assert_eq!((backup.branch.as_str(), backup.stamp.as_str()), ("a/b", "20260102T030405Z"));
-        assert_eq!((backup.name.as_str(), backup.subject.as_str()), ("a/b/20260102T030405Z-abc", "a subject"));
+        assert_eq!(
+            (backup.name.as_str(), backup.subject.as_str()),
+            ("a/b/20260102T030405Z-abc", "a subject")
+        );
         assert_eq!(parse("abc refs/terok/backup/x"), None);
     }
 

@@ -43,7 +43,9 @@ pub(super) fn run(args: &CredentialHelperArgs) -> Result<(), Failure> {
 pub(super) fn answer(user: &str, secret: &Secret<String>) -> Option<Secret<Vec<u8>>> {
     let plain = |text: &str| !text.contains(['\n', '\0']);
     let fits = plain(secret.expose()) && (secret.expose().len() as u64) < MAX_BYTES / 2;
-    fits.then(|| Secret::from(format!("username={user}\npassword={}\n", secret.expose()).into_bytes()))
+    fits.then(|| {
+        Secret::from(format!("username={user}\npassword={}\n", secret.expose()).into_bytes())
+    })
 }
 
 fn origin(asked: &str) -> Option<String> {

@@ -25,17 +25,30 @@ use crate::vault::open;
 pub(super) enum Access {
     Open,
     /// The helper's whole answer, and the only origin it is for.
-    Credential { origin: String, answer: Secret<Vec<u8>> },
+    Credential {
+        origin: String,
+        answer: Secret<Vec<u8>>,
+    },
     Agent(Box<Agent>),
 }
 
 #[derive(Debug)]
 pub(super) enum AccessError {
-    NoCredential { provider: String, set: String },
-    Unusable { provider: String, set: String },
-    NoKeys { scope: String },
+    NoCredential {
+        provider: String,
+        set: String,
+    },
+    Unusable {
+        provider: String,
+        set: String,
+    },
+    NoKeys {
+        scope: String,
+    },
     /// A credential would cross the network in the clear.
-    PlainText { origin: String },
+    PlainText {
+        origin: String,
+    },
     Pipe(io::Error),
     OwnProgram(io::Error),
 }
@@ -96,15 +109,14 @@ fn credential(
             false => Ok(Access::Open),
         };
     };
-    let is_here = ["http://127.0.0.1", "http://localhost", "http://[::1]"]
-        .iter()
-        .any(|start| origin.strip_prefix(start).is_some_and(|r| r.is_empty() || r.starts_with(':')));
+    let is_here = ["http://127.0.0.1", "http://localhost", "http://[::1]"].iter().any(|start| {
+        origin.strip_prefix(start).is_some_and(|r| r.is_empty() || r.starts_with(':'))
+    });
     if !origin.starts_with("https://") && !is_here {
         return Err(AccessError::PlainText { origin: origin.to_owned() }.into());
     }
-    let answer = stored
-        .secret()
-        .and_then(|secret| credential_helper::answer(user_name(provider), &secret));
+    let answer =
+        stored.secret().and_then(|secret| credential_helper::answer(user_name(provider), &secret));
     match answer {
         Some(answer) => Ok(Access::Credential { origin: origin.to_owned(), answer }),
         None => {
@@ -137,9 +149,8 @@ pub(super) fn run(mirror: &Mirror, access: &Access, arguments: &[&str]) -> Resul
     let mut child = spawned.map_err(|why| MirrorError::Run { what: what.clone(), why })?;
     let mut stderr = child.stderr.take().expect("it is a pipe");
     let watcher = std::thread::spawn(move || progress::watch(&mut stderr));
-    let output = child
-        .wait_with_output()
-        .map_err(|why| MirrorError::Run { what: what.clone(), why })?;
+    let output =
+        child.wait_with_output().map_err(|why| MirrorError::Run { what: what.clone(), why })?;
     let said = watcher.join().unwrap_or_default();
     if !output.status.success() {
         return Err(MirrorError::Git { what, said }.into());

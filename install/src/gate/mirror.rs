@@ -59,7 +59,11 @@ impl ProjectName {
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
         let fits = (1..=MAX_NAME).contains(&name.len()) && name.bytes().all(plain);
         // Dots in front are for what is not finished yet.
-        if fits && !name.starts_with('.') { Ok(Self(name.to_owned())) } else { Err(ProjectNameError) }
+        if fits && !name.starts_with('.') {
+            Ok(Self(name.to_owned()))
+        } else {
+            Err(ProjectNameError)
+        }
     }
 
     pub(super) fn as_str(&self) -> &str {
@@ -188,10 +192,7 @@ fn bare_git() -> Command {
 }
 
 fn settings(settings: &[(&str, &str)]) -> Vec<String> {
-    settings
-        .iter()
-        .flat_map(|(key, value)| ["-c".to_owned(), format!("{key}={value}")])
-        .collect()
+    settings.iter().flat_map(|(key, value)| ["-c".to_owned(), format!("{key}={value}")]).collect()
 }
 
 impl fmt::Display for ProjectName {

@@ -81,7 +81,10 @@ mod tests {
             "Receiving objects    [###############---------------]  50% 90.12 MiB | 8.00 MiB/s"
         );
         assert!(draw(&step).len() <= 90);
-        assert_eq!(parse("remote: Counting objects: 100% (3/3), done.").unwrap().what, "Counting objects");
+        assert_eq!(
+            parse("remote: Counting objects: 100% (3/3), done.").unwrap().what,
+            "Counting objects"
+        );
     }
 
     #[test]

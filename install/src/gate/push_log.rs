@@ -89,7 +89,9 @@ mod tests {
     #[test]
     fn other_lines_and_other_projects_are_left_out() {
         let line = |scope: &str, kind: &str, name: &str| {
-            format!(r#"{{"ts":"t","scope":"{scope}","kind":"{kind}","ref":"refs/heads/{name}","outcome":"ok"}}"#)
+            format!(
+                r#"{{"ts":"t","scope":"{scope}","kind":"{kind}","ref":"refs/heads/{name}","outcome":"ok"}}"#
+            )
         };
         let audit = [
             line("web", "push", "a"),

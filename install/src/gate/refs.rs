@@ -22,11 +22,24 @@ pub(super) type Refs = BTreeMap<String, String>;
 /// One line of a transaction. git checks `old` while it holds the ref's lock.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Move {
-    Create { name: String, new: String },
-    Update { name: String, new: String, old: String },
+    Create {
+        name: String,
+        new: String,
+    },
+    Update {
+        name: String,
+        new: String,
+        old: String,
+    },
     /// Whatever it was.
-    Set { name: String, new: String },
-    Delete { name: String, old: String },
+    Set {
+        name: String,
+        new: String,
+    },
+    Delete {
+        name: String,
+        old: String,
+    },
 }
 
 impl Mirror {
@@ -103,6 +116,9 @@ mod tests {
             backup_of("refs/heads/a/b", OLD, "20260102T030405Z"),
             "refs/terok/backup/a/b/20260102T030405Z-111111111111"
         );
-        assert_eq!(backup_of("refs/tags/v1", OLD, "S"), "refs/terok/backup-of/tags/v1/S-111111111111");
+        assert_eq!(
+            backup_of("refs/tags/v1", OLD, "S"),
+            "refs/terok/backup-of/tags/v1/S-111111111111"
+        );
     }
 }

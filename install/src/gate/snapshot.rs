@@ -30,7 +30,8 @@ pub(super) fn refresh(
 ) -> Result<Listing, Failure> {
     let url = upstream.url.as_str();
     let patterns = ["HEAD", "refs/heads/*", "refs/tags/*"];
-    let listed = fetch::run(mirror, access, &[&["ls-remote", "--symref", url], &patterns[..]].concat())?;
+    let listed =
+        fetch::run(mirror, access, &[&["ls-remote", "--symref", url], &patterns[..]].concat())?;
     let listing = parse(&listed);
     let before = mirror.refs(SNAPSHOT)?;
     let (first, second) = note_removals(&before, &listing.refs, &mirror.refs(GONE)?);
@@ -117,13 +118,19 @@ mod tests {
 
     #[test]
     fn what_is_removed_upstream_is_noted_and_what_is_back_is_not_noted_any_more() {
-        let (first, second) =
-            note_removals(&refs(&["heads/a", "heads/b"]), &refs(&["heads/b", "heads/c"]), &refs(&["heads/c"]));
+        let (first, second) = note_removals(
+            &refs(&["heads/a", "heads/b"]),
+            &refs(&["heads/b", "heads/c"]),
+            &refs(&["heads/c"]),
+        );
         assert_eq!(first, [Move::Delete { name: format!("{GONE}heads/c"), old: "1".into() }]);
-        assert_eq!(second, [
-            Move::Set { name: format!("{GONE}heads/a"), new: "1".into() },
-            Move::Delete { name: format!("{SNAPSHOT}heads/a"), old: "1".into() },
-        ]);
+        assert_eq!(
+            second,
+            [
+                Move::Set { name: format!("{GONE}heads/a"), new: "1".into() },
+                Move::Delete { name: format!("{SNAPSHOT}heads/a"), old: "1".into() },
+            ]
+        );
     }
 
     #[test]

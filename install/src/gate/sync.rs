@@ -22,10 +22,16 @@ pub(super) const MARKER: &str = "terok-sync-marker";
 
 #[derive(Debug)]
 pub(super) enum SyncError {
-    NoUpstream { project: String },
-    NotPending { word: String },
+    NoUpstream {
+        project: String,
+    },
+    NotPending {
+        word: String,
+    },
     /// Somebody pushed at the same time, or a name is in the way.
-    NotTakenOver { refs: usize },
+    NotTakenOver {
+        refs: usize,
+    },
 }
 
 /// Which pending changes are wanted too.
@@ -74,9 +80,8 @@ pub(super) fn synchronise(
 ) -> Result<Vec<Outcome>, Failure> {
     let listing = snapshot::refresh(mirror, upstream, access)?;
     let differences = differences(mirror)?;
-    let is_wanted = |one: &Difference| {
-        one.kind.is_safe() || one.kind.is_pending() && wanted.names(one)
-    };
+    let is_wanted =
+        |one: &Difference| one.kind.is_safe() || one.kind.is_pending() && wanted.names(one);
     wanted.check(&differences)?;
     let (take, leave): (Vec<_>, Vec<_>) = differences.into_iter().partition(is_wanted);
     let mut outcomes = take_over(mirror, take)?;

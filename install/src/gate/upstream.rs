@@ -130,10 +130,8 @@ impl Upstream {
         };
         let Some(url) = find(URL) else { return Ok(None) };
         let what = || "config".to_owned();
-        let url = Url::parse(&url).map_err(|why| MirrorError::Git {
-            what: what(),
-            said: format!("key {URL}: {why}"),
-        })?;
+        let url = Url::parse(&url)
+            .map_err(|why| MirrorError::Git { what: what(), said: format!("key {URL}: {why}") })?;
         Ok(Some(Self {
             url,
             credential: find(CREDENTIAL),

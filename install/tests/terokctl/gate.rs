@@ -12,13 +12,11 @@ use crate::machine::Machine;
 pub(crate) struct Place {
     pub(crate) machine: Machine,
     pub(crate) upstream: PathBuf,
-    tree: PathBuf,
 }
 
 impl Place {
     pub(crate) fn on(machine: Machine) -> Self {
-        let place =
-            Self { upstream: machine.path("upstream.git"), tree: machine.path("tree"), machine };
+        let place = Self { upstream: machine.path("upstream.git"), machine };
         let upstream = place.upstream.to_str().unwrap();
         place.git(".", &["init", "-q", "--bare", "-b", "trunk", upstream]);
         place.git(".", &["init", "-q", "-b", "trunk", "tree"]);
@@ -93,7 +91,8 @@ fn a_mirror_of_an_upstream_has_its_branches_tags_and_head() {
     place.git("tree", &["tag", "-a", "v1", "-m", "one"]);
     place.git("tree", &["push", "-q", "origin", "trunk:side", "v1"]);
     place.machine.ok(&["gate", "init", "web", "--from", place.upstream.to_str().unwrap()]);
-    let heads = place.in_mirror(&["for-each-ref", "--format=%(refname)", "refs/heads", "refs/tags"]);
+    let heads =
+        place.in_mirror(&["for-each-ref", "--format=%(refname)", "refs/heads", "refs/tags"]);
     assert_eq!(heads, "refs/heads/side\nrefs/heads/trunk\nrefs/tags/v1");
     assert_eq!(place.in_mirror(&["symbolic-ref", "HEAD"]), "refs/heads/trunk");
     let status: Value =
@@ -107,7 +106,8 @@ fn an_upstream_that_cannot_be_reached_leaves_no_mirror() {
     let nowhere = machine.text("nowhere.git");
     machine.fails(&["gate", "init", "web", "--from", &nowhere], "git ls-remote", "");
     let left = fs::read_dir(machine.path("state/gate")).unwrap().flatten();
-    let left: Vec<_> = left.filter(|entry| entry.path().extension() != Some("lock".as_ref())).collect();
+    let left: Vec<_> =
+        left.filter(|entry| entry.path().extension() != Some("lock".as_ref())).collect();
     assert!(left.is_empty(), "{left:?}");
 }
 
@@ -157,7 +157,9 @@ fn every_other_change_waits_and_is_applied_with_a_backup() {
     place.git("tree", &["push", "-q", "-f", "origin", "trunk", "v1", ":gone"]);
     let listed = place.sync(&[]);
     assert!(listed.contains("3 changes pending"), "{listed}");
-    for line in ["trunk         diverged", "refs/tags/v1  another object", "gone          removed upstream"] {
+    for line in
+        ["trunk         diverged", "refs/tags/v1  another object", "gone          removed upstream"]
+    {
         assert!(listed.contains(line), "{listed}");
     }
     assert_eq!(place.in_mirror(&["rev-parse", "trunk"]), ours);
@@ -171,7 +173,9 @@ fn every_other_change_waits_and_is_applied_with_a_backup() {
     assert_eq!(place.in_mirror(&["rev-parse", "v1"]), theirs);
     assert_eq!(place.in_mirror(&["for-each-ref", "refs/heads/gone"]), "");
     let all = place.in_mirror(&["for-each-ref", "--format=%(refname)", "refs/terok"]);
-    assert!(all.contains("refs/terok/backup/gone/") && all.contains("refs/terok/backup-of/tags/v1/"));
+    assert!(
+        all.contains("refs/terok/backup/gone/") && all.contains("refs/terok/backup-of/tags/v1/")
+    );
     assert!(!place.sync(&[]).contains("pending"));
     let words = ["gate", "sync", "web", "--apply", "nothing"];
     place.machine.fails(&words, "do not differ there", "gate status");
@@ -229,11 +233,18 @@ fn a_sync_killed_at_any_point_loses_no_commit_and_the_next_one_finishes() {
     let place = Place::mirrored();
     let mut tips = Vec::new();
     for round in 0..25_u64 {
-        // Upstream rewrites, adds and removes; an agent pushes.
+        // An agent goes on from where the mirror is; upstream rewrites, adds and removes.
+        place.git("tree", &["fetch", "-q", &place.machine.text("state/gate/web.git"), "trunk"]);
+        place.git("tree", &["reset", "-q", "--hard", "FETCH_HEAD"]);
         tips.push(place.commit(&format!("agent {round}")));
         place.push_to_mirror("HEAD:refs/heads/trunk");
-        place.git("tree", &["commit", "-q", "--amend", "--allow-empty", "-m", &format!("up {round}")]);
-        let (add, remove) = (format!("HEAD:refs/heads/r{round}"), format!(":r{}", round.saturating_sub(2)));
+        place.git("tree", &["reset", "-q", "--hard", "origin/trunk"]);
+        place.git(
+            "tree",
+            &["commit", "-q", "--amend", "--allow-empty", "-m", &format!("up {round}")],
+        );
+        let (add, remove) =
+            (format!("HEAD:refs/heads/r{round}"), format!(":r{}", round.saturating_sub(2)));
         place.git("tree", &["push", "-q", "-f", "origin", "HEAD:trunk", &add]);
         if round > 2 {
             place.git("tree", &["push", "-q", "-f", "origin", &remove]);
@@ -253,7 +264,10 @@ fn a_sync_killed_at_any_point_loses_no_commit_and_the_next_one_finishes() {
     for tip in tips {
         assert!(reachable.contains(&tip), "{tip} is lost");
     }
-    assert_eq!(place.in_mirror(&["rev-parse", "trunk"]), place.git("upstream.git", &["rev-parse", "trunk"]));
+    assert_eq!(
+        place.in_mirror(&["rev-parse", "trunk"]),
+        place.git("upstream.git", &["rev-parse", "trunk"])
+    );
 }
 
 #[test]
@@ -286,7 +300,11 @@ fn hooks_and_settings_of_a_mirror_start_nothing() {
     let evil = place.machine.write("state/gate/web.git/evil", &script);
     fs::set_permissions(&evil, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
     place.in_mirror(&["config", "core.fsmonitor", evil.to_str().unwrap()]);
-    place.in_mirror(&["config", "core.hooksPath", place.machine.path("state/gate/web.git/hooks").to_str().unwrap()]);
+    place.in_mirror(&[
+        "config",
+        "core.hooksPath",
+        place.machine.path("state/gate/web.git/hooks").to_str().unwrap(),
+    ]);
     place.commit("more");
     place.git("tree", &["push", "-q", "origin", "trunk"]);
     place.sync(&[]);
@@ -306,10 +324,17 @@ fn the_log_shows_a_projects_pushes() {
         )
     };
     let refused = "\"outcome\":\"refused\",\"reason\":\"protected by the gate's policy\"";
-    let audit = line("web", "x", "\"outcome\":\"ok\"") + &line("other", "y", "\"outcome\":\"ok\"") + &line("web", "main", refused);
+    let audit = line("web", "x", "\"outcome\":\"ok\"")
+        + &line("other", "y", "\"outcome\":\"ok\"")
+        + &line("web", "main", refused);
     place.machine.write("vault/credential_audit.jsonl", &audit);
     let log = place.machine.ok(&["gate", "log", "web"]);
-    assert!(log.contains("refused: protected by the gate's policy") && !log.contains(" y "), "{log}");
-    let json: Value = serde_json::from_str(&place.machine.ok(&["gate", "log", "web", "--json", "-n", "1"])).unwrap();
+    assert!(
+        log.contains("refused: protected by the gate's policy") && !log.contains(" y "),
+        "{log}"
+    );
+    let json: Value =
+        serde_json::from_str(&place.machine.ok(&["gate", "log", "web", "--json", "-n", "1"]))
+            .unwrap();
     assert_eq!((json.as_array().unwrap().len(), &json[0]["container"]), (1, &"c1".into()));
 }

@@ -37,7 +37,8 @@ fn answer(mut stream: TcpStream, repository: &Path, authorization: &str) {
     } else {
         ("401 Unauthorized\r\nWWW-Authenticate: Basic realm=\"x\"", vec![])
     };
-    let head = format!("HTTP/1.1 {status}\r\nConnection: close\r\nContent-Length: {}\r\n\r\n", body.len());
+    let head =
+        format!("HTTP/1.1 {status}\r\nConnection: close\r\nContent-Length: {}\r\n\r\n", body.len());
     let _ = stream.write_all(&[head.as_bytes(), &body].concat());
 }
 
@@ -74,7 +75,10 @@ fn the_vaults_credential_opens_an_upstream_and_is_written_nowhere() {
     let given = place.machine.read("given");
     assert!(given.contains("credential-helper") && !given.contains(CREDENTIAL), "{given}");
     assert!(!place.machine.read("state/gate/web.git/config").contains(CREDENTIAL));
-    let grep = Command::new("grep").args(["-r", "-l", CREDENTIAL]).arg(place.machine.path("state")).status();
+    let grep = Command::new("grep")
+        .args(["-r", "-l", CREDENTIAL])
+        .arg(place.machine.path("state"))
+        .status();
     assert!(!grep.unwrap().success(), "the credential is in a file of the state directory");
 }
 
@@ -161,7 +165,8 @@ fn sshd(machine: &Machine, key: &str) -> Result<(Sshd, u16), &'static str> {
 #[test]
 fn a_key_of_the_vault_opens_an_upstream_through_our_signer() {
     let own = Path::new(env!("CARGO_BIN_EXE_terokctl")).parent().unwrap();
-    let siblings = ["terok-supervisor", "terok-vault-keeper", "terok-ssh-signer", "terok-token-broker"];
+    let siblings =
+        ["terok-supervisor", "terok-vault-keeper", "terok-ssh-signer", "terok-token-broker"];
     if let Some(missing) = siblings.iter().find(|name| !own.join(name).exists()) {
         std::println!("skipped: {missing} is not built");
         return;

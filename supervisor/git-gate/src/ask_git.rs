@@ -105,9 +105,9 @@ pub(crate) fn unsigned_commit(pushed: &[&str], signers: &Path) -> Result<Option<
     }
     for some in commits.chunks(AT_ONCE) {
         if !all_signed(some, signers)? {
-            let unsigned = some.iter().find(|one| {
-                !all_signed(std::slice::from_ref(*one), signers).unwrap_or(false)
-            });
+            let unsigned = some
+                .iter()
+                .find(|one| !all_signed(std::slice::from_ref(*one), signers).unwrap_or(false));
             return Ok(Some(unsigned.unwrap_or(&some[0]).clone()));
         }
     }

@@ -99,13 +99,17 @@ mod tests {
         let mut text = String::new();
         file.seek(SeekFrom::Start(0)).unwrap();
         file.read_to_string(&mut text).unwrap();
-        let lines: Vec<_> = text.lines().map(|line| line.split_once(r#","scope""#).unwrap().1).collect();
+        let lines: Vec<_> =
+            text.lines().map(|line| line.split_once(r#","scope""#).unwrap().1).collect();
         let head = format!(
             r#":"web","subject":"web-1","kind":"push","ref":"refs/heads/a\"","old":"{OLD}","new":"{NEW}""#
         );
-        assert_eq!(lines, [
-            format!(r#"{head},"outcome":"ok","backup":"refs/terok/backup/a/x"}}"#),
-            format!(r#"{head},"outcome":"refused","reason":"protected"}}"#),
-        ]);
+        assert_eq!(
+            lines,
+            [
+                format!(r#"{head},"outcome":"ok","backup":"refs/terok/backup/a/x"}}"#),
+                format!(r#"{head},"outcome":"refused","reason":"protected"}}"#),
+            ]
+        );
     }
 }

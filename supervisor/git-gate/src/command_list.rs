@@ -90,9 +90,8 @@ impl Reader {
 
     fn whole(&mut self) -> Reading {
         let words = std::mem::take(&mut self.capabilities);
-        let has = |wanted: &[u8]| {
-            words.split(|byte| b" \n".contains(byte)).any(|word| word == wanted)
-        };
+        let has =
+            |wanted: &[u8]| words.split(|byte| b" \n".contains(byte)).any(|word| word == wanted);
         Reading::Whole(CommandList {
             lines: std::mem::take(&mut self.lines),
             report_status: has(b"report-status") || has(b"report-status-v2"),
@@ -136,10 +135,10 @@ mod tests {
         let mut reader = Reader::default();
         let bytes = [&usual()[..], b"PACK\0\0\0\x02"].concat();
         let Reading::Whole(list) = reader.push(&bytes) else { panic!("not whole") };
-        assert_eq!(list.updates().map(|u| u.name).collect::<Vec<_>>(), [
-            &b"refs/heads/a"[..],
-            b"refs/heads/PACK"
-        ]);
+        assert_eq!(
+            list.updates().map(|u| u.name).collect::<Vec<_>>(),
+            [&b"refs/heads/a"[..], b"refs/heads/PACK"]
+        );
         assert!(list.report_status && list.side_band);
         let (all, length) = reader.into_bytes();
         assert_eq!((&all[length..], all.len()), (&b"PACK\0\0\0\x02"[..], bytes.len()));

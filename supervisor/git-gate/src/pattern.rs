@@ -120,9 +120,7 @@ mod tests {
         match pattern.split_first() {
             None => name.is_empty(),
             Some((b'*', rest)) => (0..=name.len()).any(|at| slow(rest, &name[at..])),
-            Some((byte, rest)) => {
-                name.first() == Some(byte) && slow(rest, &name[1..])
-            }
+            Some((byte, rest)) => name.first() == Some(byte) && slow(rest, &name[1..]),
         }
     }
 

@@ -57,7 +57,8 @@ impl Opening {
     pub(crate) fn refuse(&self, source: &PolicySource, audit: &Audit) -> Option<Vec<u8>> {
         let list = self.list.as_ref()?;
         let changed = source.has_changed();
-        let verdict = |update: &_| if changed { Some(Refusal::Changed) } else { source.rules.refuse(update) };
+        let verdict =
+            |update: &_| if changed { Some(Refusal::Changed) } else { source.rules.refuse(update) };
         let refusals: Refusals = list
             .updates()
             .filter_map(|update| Some((update.name.to_vec(), verdict(&update)?.to_string())))
@@ -107,8 +108,7 @@ impl Underway {
         let (reader, writer) = io::pipe()?;
         let pipe = Receiver::from_owned_fd(reader.into())?;
         let refusals = Rc::default();
-        let hooks =
-            tokio::task::spawn_local(listen(pipe, Rc::clone(audit), Rc::clone(&refusals)));
+        let hooks = tokio::task::spawn_local(listen(pipe, Rc::clone(audit), Rc::clone(&refusals)));
         let judged = opening.and_then(|opening| {
             let list = opening.list?;
             let withheld = Withheld::new(&list);
@@ -139,8 +139,7 @@ impl Underway {
             && judged.withheld.says_unpack_failed()
         {
             let reason = Refusal::PackTooLarge { max }.to_string();
-            refusals =
-                judged.list.updates().map(|u| (u.name.to_vec(), reason.clone())).collect();
+            refusals = judged.list.updates().map(|u| (u.name.to_vec(), reason.clone())).collect();
             audit_refusals(&self.audit, &judged.list, &refusals);
         }
         if refusals.is_empty() {

@@ -67,12 +67,7 @@ pub(crate) struct Withheld {
 
 impl Withheld {
     pub(crate) fn new(list: &CommandList) -> Self {
-        Self {
-            side_band: list.side_band,
-            pending: BytesMut::new(),
-            held: Vec::new(),
-            open: false,
-        }
+        Self { side_band: list.side_band, pending: BytesMut::new(), held: Vec::new(), open: false }
     }
 
     /// What may go out at once: progress and messages, not the report.

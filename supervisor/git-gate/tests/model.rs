@@ -19,7 +19,8 @@ struct Dice(u64);
 impl Dice {
     fn roll(&mut self, sides: u64) -> u64 {
         // Numbers of Knuth's MMIX.
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        self.0 =
+            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (self.0 >> 33) % sides
     }
 }
@@ -46,7 +47,8 @@ impl Client<'_> {
                 let copy = self.world.root().join(format!("copy{}", self.number));
                 let _ = fs::remove_dir_all(&copy);
                 let url = self.world.url();
-                self.world.git_ok(self.world.root(), &["clone", "-q", &url, copy.to_str().unwrap()]);
+                self.world
+                    .git_ok(self.world.root(), &["clone", "-q", &url, copy.to_str().unwrap()]);
             }
             1 => self.push(&[&format!(":refs/heads/{branch}")], false),
             2 | 3 => self.world.git_ok(&self.tree, &["fetch", "-q", "--prune", "origin"]).clear(),

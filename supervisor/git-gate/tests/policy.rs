@@ -153,7 +153,10 @@ fn a_malformed_policy_stops_pushes_and_not_fetches() {
     let tree = world.work_tree("a", 10);
     let said = refused(&world, &tree, &["main"]);
     let why = reason(&said, "main");
-    assert!(why.contains("malformed: sidecar key `gate_policy`: unknown field `protectd`"), "{why}");
+    assert!(
+        why.contains("malformed: sidecar key `gate_policy`: unknown field `protectd`"),
+        "{why}"
+    );
     world.git_ok(world.root(), &["clone", "-q", &world.url(), "copy"]);
     assert!(world.said().contains("no push is taken"), "{}", world.said());
 }
@@ -252,13 +255,16 @@ fn the_audit_has_a_line_for_every_ref() {
         format!("{} {} {} {}", of("ref"), of("outcome"), of("reason"), of("backup"))
     };
     let backup = world.in_mirror(&["for-each-ref", "--format=%(refname)", "refs/terok/backup"]);
-    assert_eq!(lines.iter().map(facts).collect::<Vec<_>>(), [
-        "refs/heads/main ok - -".to_owned(),
-        "refs/heads/b ok - -".to_owned(),
-        format!("refs/heads/main ok - {backup}"),
-        "refs/heads/p refused protected by the gate's policy -".to_owned(),
-        "refs/heads/q refused another ref of this push was refused -".to_owned(),
-    ]);
+    assert_eq!(
+        lines.iter().map(facts).collect::<Vec<_>>(),
+        [
+            "refs/heads/main ok - -".to_owned(),
+            "refs/heads/b ok - -".to_owned(),
+            format!("refs/heads/main ok - {backup}"),
+            "refs/heads/p refused protected by the gate's policy -".to_owned(),
+            "refs/heads/q refused another ref of this push was refused -".to_owned(),
+        ]
+    );
     assert_eq!(lines[2]["old"], old.as_str());
     assert_eq!((&lines[2]["subject"], &lines[2]["scope"]), (&json!("test"), &json!("web")));
 }

@@ -8,7 +8,6 @@ use std::time::{Duration, Instant};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt};
 
 use crate::contender::{Contender, Door};
-use crate::nginx::EVENTS_PORT;
 use crate::ours::TOKEN;
 
 const EVENTS: usize = 300;
@@ -21,9 +20,9 @@ pub(crate) struct Delay {
     pub(crate) p99_us: f64,
 }
 
-pub(crate) fn delays(contenders: &[Contender]) -> Vec<Delay> {
+/// `listener` is where the upstream gets its events from.
+pub(crate) fn delays(contenders: &[Contender], listener: TcpListener) -> Vec<Delay> {
     let began = Instant::now();
-    let listener = TcpListener::bind(("127.0.0.1", EVENTS_PORT)).unwrap();
     thread::spawn(move || {
         for stream in listener.incoming() {
             source(stream.unwrap(), began);

@@ -17,6 +17,7 @@ mod plot;
 mod process;
 mod report;
 
+use std::net::TcpListener;
 use std::path::Path;
 use std::time::Duration;
 
@@ -60,11 +61,14 @@ fn main() {
     }
     process::pin_self(OTHERS_CPU);
     let place = tempfile::tempdir().unwrap();
+    let source = TcpListener::bind("127.0.0.1:0").unwrap();
+    let upstream = nginx::upstream(place.path(), source.local_addr().unwrap().port());
+    let address = upstream.tcp.0;
     let contenders = [
-        nginx::upstream(place.path()),
-        nginx::proxy(place.path(), "nginx", true),
-        nginx::proxy(place.path(), "nginx, no log", false),
-        ours::broker(place.path()),
+        upstream,
+        nginx::proxy(place.path(), "nginx", true, address),
+        nginx::proxy(place.path(), "nginx, no log", false, address),
+        ours::broker(place.path(), address),
     ];
     let before: Vec<u64> = contenders.iter().map(Contender::rss_kb).collect();
     let rows = measure(&contenders, &wanted);
@@ -80,7 +84,7 @@ fn main() {
             later: contender.rss_kb(),
         })
         .collect();
-    let events = events::delays(&contenders);
+    let events = events::delays(&contenders, source);
     let text = report::text(&rows, &memory, &events);
     eprintln!("{text}");
     if wanted.is_empty() {

@@ -14,17 +14,12 @@ use crate::{BODIES, OTHERS_CPU, PROXY_CPU};
 
 const PROGRAM: &str = "/usr/sbin/nginx";
 
-/// Where the upstream answers.
-pub(crate) const UPSTREAM_PORT: u16 = 18_471;
-/// Where events come from.
-pub(crate) const EVENTS_PORT: u16 = 18_472;
-
 pub(crate) fn is_installed() -> bool {
     Path::new(PROGRAM).exists()
 }
 
-/// Files of the sizes measured, and a way through to the source of events.
-pub(crate) fn upstream(place: &Path) -> Contender {
+/// Files of the sizes measured, and a way through to the source of events on that port.
+pub(crate) fn upstream(place: &Path, events_port: u16) -> Contender {
     let files = place.join("files");
     fs::create_dir_all(&files).unwrap();
     for (_, bytes) in BODIES {
@@ -32,15 +27,19 @@ pub(crate) fn upstream(place: &Path) -> Contender {
     }
     let server = format!(
         "location / {{ root {}; }}\n\
-         location /events {{ proxy_pass http://127.0.0.1:{EVENTS_PORT}; proxy_buffering off; }}",
+         location /events {{ proxy_pass http://127.0.0.1:{events_port}; proxy_buffering off; }}",
         files.display()
     );
-    let tcp = SocketAddr::from(([127, 0, 0, 1], UPSTREAM_PORT));
-    start(place, "direct", "access_log off;", &server, tcp, OTHERS_CPU)
+    start(place, "direct", "access_log off;", &server, OTHERS_CPU)
 }
 
 /// A reverse proxy that adds one header.
-pub(crate) fn proxy(place: &Path, name: &'static str, logs: bool) -> Contender {
+pub(crate) fn proxy(
+    place: &Path,
+    name: &'static str,
+    logs: bool,
+    upstream: SocketAddr,
+) -> Contender {
     let log = match logs {
         true => format!("access_log {};", place.join("access.log").display()),
         false => "access_log off;".to_owned(),
@@ -52,22 +51,15 @@ pub(crate) fn proxy(place: &Path, name: &'static str, logs: bool) -> Contender {
          location /events {{ proxy_pass http://upstream; proxy_buffering off; {common} }}"
     );
     let http = format!(
-        "{log} upstream upstream {{ server 127.0.0.1:{UPSTREAM_PORT}; keepalive 64; \
+        "{log} upstream upstream {{ server {upstream}; keepalive 64; \
          keepalive_requests 1000000; }}"
     );
-    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    start(place, name, &http, &server, free, PROXY_CPU)
+    start(place, name, &http, &server, PROXY_CPU)
 }
 
 #[expect(clippy::zombie_processes, reason = "ended with the benchmark, by their ids")]
-fn start(
-    place: &Path,
-    name: &'static str,
-    http: &str,
-    server: &str,
-    tcp: SocketAddr,
-    cpu: usize,
-) -> Contender {
+fn start(place: &Path, name: &'static str, http: &str, server: &str, cpu: usize) -> Contender {
+    let tcp = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let own = place.join(name.replace([' ', ','], "-"));
     fs::create_dir_all(&own).unwrap();
     let socket = own.join("nginx.sock");

@@ -2,7 +2,7 @@
 
 use std::fs::OpenOptions;
 use std::io::{Read, Write};
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixListener;
 use std::path::Path;
@@ -22,14 +22,13 @@ use vault_grant::{
 
 use crate::PROXY_CPU;
 use crate::contender::Contender;
-use crate::nginx::UPSTREAM_PORT;
 use crate::process::Process;
 
 pub(crate) const TOKEN: &str = "terok-p-00112233445566778899aabbccddeeff";
 
-pub(crate) fn broker(place: &Path) -> Contender {
+pub(crate) fn broker(place: &Path, upstream: SocketAddr) -> Contender {
     let routes = place.join("routes.json");
-    let table = format!(r#"{{"p": {{"upstream": "http://127.0.0.1:{UPSTREAM_PORT}"}}}}"#);
+    let table = format!(r#"{{"p": {{"upstream": "http://{upstream}"}}}}"#);
     std::fs::write(&routes, table).unwrap();
     let socket = place.join("broker.sock");
     let unix = UnixListener::bind(&socket).unwrap();
