@@ -37,12 +37,7 @@ impl ByHand {
         Self::spawn(house, members, words, &[])
     }
 
-    fn spawn(
-        house: &House,
-        members: &Sidecar,
-        words: &[&str],
-        variables: &[(&str, &str)],
-    ) -> Self {
+    fn spawn(house: &House, members: &Sidecar, words: &[&str], variables: &[(&str, &str)]) -> Self {
         let name = ContainerName::parse(members.name()).unwrap();
         let sidecar = house.state_root().sidecar(&name);
         sidecar::write(&sidecar, members.text());

@@ -101,7 +101,7 @@ impl Backends {
             () = asker.closed() => return,
         };
         let mut running = match started {
-            Ok(Started::Running(running)) => running,
+            Ok(Started::Running(running)) => *running,
             Ok(Started::Refused(report)) => return drop(asker.send(Ok(refused(report)))),
             Err(why) => return drop(asker.send(Err(why))),
         };
@@ -164,12 +164,13 @@ impl Backends {
             Some(stdin) => Feeding::start(first, request.body, stdin, received),
             None => Feeding::default(),
         };
-        Ok(Started::Running(Running { backend, stdout: pipes.stdout, feeding, push, place }))
+        let running = Running { backend, stdout: pipes.stdout, feeding, push, place };
+        Ok(Started::Running(Box::new(running)))
     }
 }
 
 enum Started {
-    Running(Running),
+    Running(Box<Running>),
     /// git has not been asked; this is the whole answer.
     Refused(Vec<u8>),
 }

@@ -1,25 +1,24 @@
 //! The audit: one JSON line per request, who used which credential for what, written to the
 //! descriptor the parent handed down. No bodies, no queries, no tokens.
 //!
-//! A line is written at once, unless another was written a moment ago: those of a burst share a
-//! write, since each would cost as much as a tenth of its request.
+//! In: what becomes of each request. Out: lines in the `trail`.
 
-use std::cell::{Cell, RefCell};
+mod trail;
+
+use std::cell::RefCell;
 use std::convert::Infallible;
 use std::fs::File;
-use std::io::Write;
 use std::rc::Rc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use hyper::Method;
 use hyper::http::uri::PathAndQuery;
 use jiff::Timestamp;
 use serde::Serialize;
-use tokio::sync::Notify;
-use tokio::time::sleep;
 use vault_grant::TokenInfo;
 
 use crate::limit::{Meter, Permit};
+use trail::Trail;
 
 /// Longest path written out; a container must not fill the disk with one request.
 const MAX_PATH: usize = 2048;
@@ -30,23 +29,9 @@ const CLIENT_GONE: (u16, &str) = (499, "client_disconnected");
 /// The status of a tunnel's lines (RFC 9110 section 15.2.2).
 const SWITCHING: u16 = 101;
 
-/// How long a line may wait for others.
-const TOGETHER: Duration = Duration::from_millis(5);
-
-/// Most bytes that wait.
-const MAX_WAITING: usize = 32 * 1024;
-
 pub(crate) struct Audit {
-    file: Option<File>,
-    /// Whole lines.
-    waiting: RefCell<Vec<u8>>,
-    written: Cell<Option<Instant>>,
-    /// Lines have begun to wait.
-    begun: Notify,
+    trail: Trail,
     clock: RefCell<Clock>,
-    /// The last write was cut short, so the next line begins with a line break.
-    torn: Cell<bool>,
-    warned: Cell<bool>,
 }
 
 /// Keys and their order are a format other programs read.
@@ -90,24 +75,12 @@ pub(crate) struct Entry {
 
 impl Audit {
     pub(crate) fn new(file: Option<File>) -> Self {
-        Self {
-            file,
-            waiting: RefCell::default(),
-            written: Cell::new(None),
-            begun: Notify::new(),
-            clock: RefCell::default(),
-            torn: Cell::new(false),
-            warned: Cell::new(false),
-        }
+        Self { trail: Trail::to(file), clock: RefCell::default() }
     }
 
-    /// Writes lines that wait, for as long as the service runs.
+    /// Writes lines that wait for others, for as long as the service runs.
     pub(crate) async fn keep_written(&self) -> Infallible {
-        loop {
-            self.begun.notified().await;
-            sleep(TOGETHER).await;
-            self.write_waiting(Instant::now());
-        }
+        self.trail.keep_written().await
     }
 
     pub(crate) fn begin(
@@ -119,52 +92,6 @@ impl Audit {
         let audit = Rc::clone(self);
         let gone_as = CLIENT_GONE.0;
         Entry { audit, started, method, target, token: None, ended: false, permit: None, gone_as }
-    }
-
-    fn write(&self, line: &Line<'_>, now: Instant) {
-        if self.file.is_none() {
-            return;
-        }
-        let mut waiting = self.waiting.borrow_mut();
-        let first = waiting.is_empty();
-        if first && self.torn.get() {
-            waiting.push(b'\n');
-        }
-        serde_json::to_writer(&mut *waiting, line).expect("strings and numbers are JSON");
-        waiting.push(b'\n');
-        let enough = waiting.len() >= MAX_WAITING;
-        drop(waiting);
-        let lately = |written: Instant| now.saturating_duration_since(written) < TOGETHER;
-        if enough || !self.written.get().is_some_and(lately) {
-            self.write_waiting(now);
-        } else if first {
-            self.begun.notify_one();
-        }
-    }
-
-    fn write_waiting(&self, now: Instant) {
-        let mut waiting = self.waiting.borrow_mut();
-        let Some(mut file) = self.file.as_ref().filter(|_| !waiting.is_empty()) else { return };
-        self.written.set(Some(now));
-        // The parent opened the file for appending: one write is whole lines among other writers'.
-        match file.write(&waiting) {
-            Ok(written) => {
-                self.torn.set(written < waiting.len());
-                self.warned.set(false);
-            }
-            Err(why) => {
-                if !self.warned.replace(true) {
-                    log::warn!("write an audit line: {why}; requests go on");
-                }
-            }
-        }
-        waiting.clear();
-    }
-}
-
-impl Drop for Audit {
-    fn drop(&mut self) {
-        self.write_waiting(Instant::now());
     }
 }
 
@@ -240,7 +167,7 @@ impl Entry {
             duration_ms: u64::try_from(took).unwrap_or(u64::MAX),
             moved,
         };
-        self.audit.write(&line, now);
+        self.audit.trail.add(&line, now);
     }
 }
 
@@ -313,14 +240,5 @@ mod tests {
     fn an_endless_path_is_cut() {
         let lines = lines(|audit| begin(audit, &format!("/{}", "a".repeat(9000))).end(200, "ok"));
         assert!(lines[0].len() < MAX_PATH + 300);
-    }
-
-    #[test]
-    fn a_file_that_cannot_be_written_stops_nobody() {
-        let file = File::open("/dev/null").unwrap();
-        let audit = Rc::new(Audit::new(Some(file)));
-        begin(&audit, "/").end(200, "ok");
-        assert!(audit.warned.get());
-        begin(&audit, "/").end(200, "ok");
     }
 }

@@ -8,6 +8,7 @@ use terok_service::clients::{self, Listener};
 use terok_service::{Failure, Inherited, Lane, Life, Sockets};
 use terok_shared::handover::{BrokerSlice, Common};
 use terok_shared::service::Service;
+use tokio::task::LocalSet;
 use vault_grant::Keeper;
 
 use crate::audit::Audit;
@@ -77,21 +78,35 @@ impl Life for Broker {
         let served = clients::block_on(async move {
             let keeper = Keeper::on(self.line)?;
             let exchange = Rc::new(Exchange::new(keeper, self.table, self.audit));
-            let (seats, shared) = (Rc::new(Seats::default()), Rc::clone(&exchange));
+            let seats = Rc::new(Seats::default());
+            let (room, served_by) = (Rc::clone(&seats), Rc::clone(&exchange));
             let serving = clients::serve(self.listener, MAX_CLIENTS, move |client, drain| {
-                serve::client(Rc::clone(&shared), seats.take(), client, drain)
+                serve::client(Rc::clone(&served_by), room.take(), client, drain)
             });
             let served = tokio::select! {
+                biased;
                 served = serving => served,
-                never = exchange.refresher.keep_fresh(&exchange.table) => match never {},
-                never = exchange.audit.keep_written() => match never {},
-                never = exchange.rest.tidy_up(&exchange.table) => match never {},
+                // A set of its own: it is polled at every turn of the other, and at once done then.
+                () = housekeeping(&exchange, &seats) => unreachable!("it has no end"),
             };
             exchange.refresher.settle().await;
             served
         });
         Ok(served??)
     }
+}
+
+/// What goes on beside the requests.
+fn housekeeping(exchange: &Rc<Exchange>, seats: &Rc<Seats>) -> LocalSet {
+    let tasks = LocalSet::new();
+    let (seats, at) = (Rc::clone(seats), Rc::clone(exchange));
+    tasks.spawn_local(async move { seats.clear().await });
+    tasks.spawn_local(async move { at.refresher.keep_fresh(&at.table).await });
+    let at = Rc::clone(exchange);
+    tasks.spawn_local(async move { at.audit.keep_written().await });
+    let at = Rc::clone(exchange);
+    tasks.spawn_local(async move { at.rest.tidy_up(&at.table).await });
+    tasks
 }
 
 /// Up to what the hard limit allows: the usual soft one is for programs that use select(2).

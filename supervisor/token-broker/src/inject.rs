@@ -97,7 +97,9 @@ impl Injection {
 
 /// Removes the fields of one connection, and those that `Connection` names besides.
 pub(crate) fn remove_hop_by_hop(headers: &mut HeaderMap) {
-    if headers.contains_key(CONNECTION) {
+    // The two usual words name no header that is not in the list below.
+    let usual = |value: &HeaderValue| value == "keep-alive" || value == "close";
+    if headers.get_all(CONNECTION).iter().any(|value| !usual(value)) {
         let named: Vec<HeaderName> = headers
             .get_all(CONNECTION)
             .iter()

@@ -1,26 +1,37 @@
 //! The clients connected, and who has to go when there are many.
 //!
 //! A connection between two requests, or one that never finishes its first, costs its client
-//! nothing to reopen. When too many are connected, the one that has waited longest leaves, so that
-//! idle and deliberately slow connections never keep a new client out.
+//! nothing to reopen. It has half a minute for its next request's head; and when too many are
+//! connected, the one that has waited longest leaves, so that idle and deliberately slow connections
+//! never keep a new client out.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
+use std::convert::Infallible;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use hyper::body::{Body, Frame, SizeHint};
 use tokio::sync::Notify;
+use tokio::time::sleep;
 
 /// Connections kept without need.
 const ROOM: usize = 512;
+
+/// Longest wait for a request's head, from the connection's or the last response's end.
+const HEAD_LIMIT: Duration = Duration::from_secs(30);
+/// How often the waiting ones are looked at. One look at all of them costs less than a timer for
+/// each request.
+const LOOK: Duration = Duration::from_secs(2);
 
 #[derive(Default)]
 pub(crate) struct Seats {
     taken: RefCell<HashMap<u64, Rc<Place>>>,
     next: Cell<u64>,
+    /// Somebody sat down in the empty room.
+    entered: Notify,
 }
 
 struct Place {
@@ -58,8 +69,32 @@ impl Seats {
             busy: Cell::new(0),
             leave: Notify::new(),
         });
+        if taken.is_empty() {
+            self.entered.notify_one();
+        }
         taken.insert(number, Rc::clone(&place));
         Seat { place, number, seats: Rc::clone(self) }
+    }
+}
+
+impl Seats {
+    /// Asks those to leave whose request does not come, for as long as the service runs.
+    pub(crate) async fn clear(&self) -> Infallible {
+        loop {
+            if self.taken.borrow().is_empty() {
+                self.entered.notified().await;
+            }
+            sleep(LOOK).await;
+            self.ask_the_late(Instant::now());
+        }
+    }
+
+    fn ask_the_late(&self, now: Instant) {
+        let late = |place: &&Rc<Place>| {
+            let waits = now.saturating_duration_since(place.since.get());
+            place.busy.get() == 0 && waits >= HEAD_LIMIT
+        };
+        self.taken.borrow().values().filter(late).for_each(|place| place.leave());
     }
 }
 
@@ -74,7 +109,6 @@ impl Place {
 impl Seat {
     pub(crate) fn busy(&self) -> Busy {
         self.place.busy.set(self.place.busy.get() + 1);
-        self.place.since.set(Instant::now());
         Busy(Rc::clone(&self.place))
     }
 
@@ -93,6 +127,7 @@ impl Drop for Seat {
 impl Drop for Busy {
     fn drop(&mut self) {
         self.0.busy.set(self.0.busy.get() - 1);
+        self.0.since.set(Instant::now());
     }
 }
 
@@ -149,6 +184,18 @@ mod tests {
         assert!(asked(&seated[2]));
         drop((busy, newcomer, another, seated));
         assert!(seats.taken.borrow().is_empty());
+    }
+
+    #[test]
+    fn a_request_that_does_not_come_in_time_costs_its_client_the_place() {
+        let seats = Rc::new(Seats::default());
+        let (idle, working) = (seats.take(), seats.take());
+        let busy = working.busy();
+        seats.ask_the_late(Instant::now() + HEAD_LIMIT - LOOK);
+        assert!(!asked(&idle));
+        seats.ask_the_late(Instant::now() + HEAD_LIMIT);
+        assert!(asked(&idle) && !asked(&working));
+        drop(busy);
     }
 
     #[test]

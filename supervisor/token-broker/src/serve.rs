@@ -3,11 +3,10 @@
 use std::convert::Infallible;
 use std::pin::pin;
 use std::rc::Rc;
-use std::time::Duration;
 
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
 use terok_service::clients::{Connection, Drain};
 
 use crate::exchange::Exchange;
@@ -16,9 +15,6 @@ use crate::patient::Patient;
 use crate::seats::{Seat, Seated};
 use crate::upstream::BUFFER;
 use crate::websocket::Slot;
-
-/// Longest wait for a request's head, from the connection's or the last response's end.
-const HEAD_LIMIT: Duration = Duration::from_secs(30);
 
 /// Serves until the client or the service ends, or another client needs the place more.
 pub(crate) async fn client(
@@ -38,8 +34,8 @@ pub(crate) async fn client(
         }
     });
     let serving = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_LIMIT)
+        // `Seats` looks after those whose head does not come.
+        .header_read_timeout(None)
         .max_buf_size(BUFFER)
         .max_header_size(BUFFER)
         // The upstream's own date, or none, is what its response says.
