@@ -6,8 +6,13 @@ use hyper::header::{AUTHORIZATION, HeaderName};
 use terok_shared::token::MAX_TOKEN;
 
 /// In the order they are looked at; none of them ever goes on to an upstream.
-pub(crate) const TOKEN_HEADERS: [HeaderName; 3] =
+const TOKEN_HEADERS: [HeaderName; 3] =
     [AUTHORIZATION, HeaderName::from_static("x-api-key"), HeaderName::from_static("private-token")];
+
+/// Whether a token may be in it.
+pub(crate) fn is_token_header(name: &HeaderName) -> bool {
+    TOKEN_HEADERS.contains(name)
+}
 
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Presented<'a> {

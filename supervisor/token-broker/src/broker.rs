@@ -1,10 +1,11 @@
 //! The broker as a service: what it opens, where it may go afterwards, how it serves.
 
+use std::cell::Cell;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
-use terok_service::clients::{self, Listener};
+use terok_service::clients::{self, Drain, Listener};
 use terok_service::{Failure, Inherited, Lane, Life, Sockets};
 use terok_shared::handover::{BrokerSlice, Common};
 use terok_shared::service::Service;
@@ -80,8 +81,12 @@ impl Life for Broker {
             let exchange = Rc::new(Exchange::new(keeper, self.table, self.audit));
             let seats = Rc::new(Seats::default());
             let (room, served_by) = (Rc::clone(&seats), Rc::clone(&exchange));
+            let watched = Cell::new(false);
             let serving = clients::serve(self.listener, MAX_CLIENTS, move |client, drain| {
-                serve::client(Rc::clone(&served_by), room.take(), client, drain)
+                if !watched.replace(true) {
+                    tokio::task::spawn_local(finish_with(drain, Rc::clone(&room)));
+                }
+                serve::client(Rc::clone(&served_by), room.take(), client)
             });
             let served = tokio::select! {
                 biased;
@@ -94,6 +99,12 @@ impl Life for Broker {
         });
         Ok(served??)
     }
+}
+
+/// One wait for the service's end in place of one for each client.
+async fn finish_with(mut drain: Drain, seats: Rc<Seats>) {
+    drain.begun().await;
+    seats.finish();
 }
 
 /// What goes on beside the requests.

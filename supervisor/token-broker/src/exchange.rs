@@ -18,6 +18,7 @@ use crate::authenticate::{Presented, presented};
 use crate::forward::{Failed, Way, send};
 use crate::grants::{Granted, Grants};
 use crate::inject::Injection;
+use crate::interim::Interim;
 use crate::limit::Meter;
 use crate::redirect::{self, Followed};
 use crate::refresh::{Outcome, Refresher};
@@ -56,11 +57,13 @@ impl Exchange {
         }
     }
 
-    /// The answer to one request; a tunnel it opened is left in `slot`.
+    /// The answer to one request; a tunnel it opened is left in `slot`, what comes before the answer
+    /// in `interim`.
     pub(crate) async fn answer(
         &self,
         mut request: Request<Incoming>,
         slot: &websocket::Slot,
+        interim: &Interim,
     ) -> Response<Answer> {
         if request.method() == Method::GET && request.uri().path() == HEALTH {
             return answer::healthy();
@@ -70,7 +73,8 @@ impl Exchange {
         let target = request.uri().path_and_query().cloned();
         let mut entry = self.audit.begin(started, request.method().clone(), target);
         let upgrade = websocket::is_asked_for(&request).then(|| hyper::upgrade::on(&mut request));
-        match self.exchange(request, started, upgrade.is_some(), &mut entry).await {
+        let exchanged = self.exchange(request, started, upgrade.is_some(), &mut entry, interim);
+        match exchanged.await {
             Err(trouble) => trouble.answer(entry),
             Ok(response) => match upgrade {
                 Some(client) if websocket::is_open(&response) => {
@@ -94,6 +98,7 @@ impl Exchange {
         started: Instant,
         upgrade: bool,
         entry: &mut Entry,
+        interim: &Interim,
     ) -> Result<Response<Download>, Trouble> {
         let asked = origin_form(request.uri()).map_err(|BadTarget| Trouble::BadTarget)?.clone();
         let granted = match presented(request.headers()) {
@@ -117,7 +122,12 @@ impl Exchange {
         let url = route.upstream_url(&asked).map_err(|BadTarget| Trouble::BadTarget)?;
 
         let renewable = granted.renewable(&route).and_then(|_| token_of(&request));
+        // HTTP/1.0 knows no interim responses (RFC 9110 section 15.2).
+        let hears_interim = request.version() == Version::HTTP_11;
         let mut request = rewritten(request, url, &injection, upgrade, entry.meter());
+        if hears_interim {
+            interim.of(&mut request);
+        }
         let way = if upgrade { Way::Client(&route.clients.upgrade) } else { route.way(&asked) };
         let followed = if upgrade { None } else { Followed::from_request(&request) };
         let again = Again::of(&mut request, renewable.is_some());
@@ -128,7 +138,12 @@ impl Exchange {
         // What seldom happens is boxed: each request's future is moved about, whole.
         let response = match (send(way, request).await, &again) {
             (Err(why), Some(again)) => match again.after(&why) {
-                Some(request) => Box::pin(send(way, request)).await,
+                Some(mut request) => {
+                    if hears_interim {
+                        interim.of(&mut request);
+                    }
+                    Box::pin(send(way, request)).await
+                }
                 None => Err(why),
             },
             (sent, _) => sent,

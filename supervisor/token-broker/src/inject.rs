@@ -4,27 +4,11 @@
 //! upstream shall see.
 
 use hyper::HeaderMap;
-use hyper::header::{
-    AUTHORIZATION, CONNECTION, EXPECT, Entry, HOST, HeaderName, HeaderValue, PROXY_AUTHENTICATE,
-    PROXY_AUTHORIZATION, TE, TRANSFER_ENCODING, UPGRADE,
-};
+use hyper::header::{AUTHORIZATION, CONNECTION, EXPECT, Entry, HOST, HeaderName, HeaderValue};
 use terok_shared::routes::{Auth, Route};
 use vault_grant::{Credential, CredentialKind};
 
-use crate::authenticate::TOKEN_HEADERS;
-
-/// Fields of one connection, not of the message (RFC 9110 section 7.6.1). `Trailer` is not among
-/// them: trailers are forwarded.
-const HOP_BY_HOP: [HeaderName; 8] = [
-    CONNECTION,
-    HeaderName::from_static("keep-alive"),
-    HeaderName::from_static("proxy-connection"),
-    PROXY_AUTHENTICATE,
-    PROXY_AUTHORIZATION,
-    TE,
-    TRANSFER_ENCODING,
-    UPGRADE,
-];
+use crate::authenticate::is_token_header;
 
 /// What a credential adds to every request on a route.
 pub(crate) struct Injection {
@@ -73,14 +57,12 @@ impl Injection {
 
     /// Rewrites a request's headers: what must not go on goes, the credential comes in.
     pub(crate) fn apply(&self, headers: &mut HeaderMap) {
-        remove_hop_by_hop(headers);
-        for name in &TOKEN_HEADERS {
-            headers.remove(name);
-        }
-        // The upstream's own name takes its place.
-        headers.remove(HOST);
-        // Answered by our own server side (RFC 9110 section 10.1.1).
-        headers.remove(EXPECT);
+        remove_named_by_connection(headers);
+        remove_all(headers, |name| {
+            // The upstream's own name takes the host's place; our own server side answers what is
+            // expected (RFC 9110 section 10.1.1).
+            is_hop_by_hop(name) || is_token_header(name) || name == HOST || name == EXPECT
+        });
         for (name, value) in &self.listed {
             merge(headers, name, value);
         }
@@ -97,7 +79,12 @@ impl Injection {
 
 /// Removes the fields of one connection, and those that `Connection` names besides.
 pub(crate) fn remove_hop_by_hop(headers: &mut HeaderMap) {
-    // The two usual words name no header that is not in the list below.
+    remove_named_by_connection(headers);
+    remove_all(headers, is_hop_by_hop);
+}
+
+fn remove_named_by_connection(headers: &mut HeaderMap) {
+    // The two usual words name no header that is not removed anyway.
     let usual = |value: &HeaderValue| value == "keep-alive" || value == "close";
     if headers.get_all(CONNECTION).iter().any(|value| !usual(value)) {
         let named: Vec<HeaderName> = headers
@@ -111,9 +98,29 @@ pub(crate) fn remove_hop_by_hop(headers: &mut HeaderMap) {
             headers.remove(name);
         }
     }
-    for name in &HOP_BY_HOP {
+}
+
+/// One look at each header that is there costs less than a look for each that may be.
+fn remove_all(headers: &mut HeaderMap, goes: impl Fn(&HeaderName) -> bool) {
+    while let Some(name) = headers.keys().find(|name| goes(name)).cloned() {
         headers.remove(name);
     }
+}
+
+/// Fields of one connection, not of the message (RFC 9110 section 7.6.1). `Trailer` is not among
+/// them: trailers are forwarded.
+fn is_hop_by_hop(name: &HeaderName) -> bool {
+    matches!(
+        name.as_str(),
+        "connection"
+            | "keep-alive"
+            | "proxy-authenticate"
+            | "proxy-authorization"
+            | "proxy-connection"
+            | "te"
+            | "transfer-encoding"
+            | "upgrade"
+    )
 }
 
 /// Adds `value` to the list in the header `name`, unless it is there already.

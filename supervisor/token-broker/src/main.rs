@@ -5,10 +5,10 @@
 //! finds the token in it, `grants` asks the keeper what it grants, `table` and `route` say where
 //! it goes, `allow` and `limit` whether it may, `inject` rewrites its headers, `forward` sends it
 //! and its `upload` through `upstream`, and `again` where that helps; `redirect` follows where it
-//! leads, `relay` streams the response back; `websocket` carries what is no longer HTTP. `answer`
-//! turns every trouble into a response and `audit` keeps a line of each request. `refresh` renews
-//! the logins, `seats` bounds the clients and `patient` their slowness;
-//! `rest` gives back what a burst of requests left behind.
+//! leads, `relay` streams the response back and `interim` what comes before it; `websocket` carries
+//! what is no longer HTTP. `answer` turns every trouble into a response and `audit` keeps a line of
+//! each request. `refresh` renews the logins, `seats` bounds the clients and `patient` their
+//! slowness; `rest` gives back what a burst of requests left behind.
 
 mod broker;
 mod exchange;
@@ -32,6 +32,7 @@ mod upload;
 
 mod again;
 mod forward;
+mod interim;
 mod redirect;
 mod refresh;
 mod relay;

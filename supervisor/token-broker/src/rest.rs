@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use terok_shared::sys::memory;
 use tokio::sync::Notify;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use crate::table::Table;
 use crate::upstream::IDLE;
@@ -34,22 +34,36 @@ impl Rest {
     /// Tidies up after each burst, for as long as the service runs.
     pub(crate) async fn tidy_up(&self, table: &Table) -> Infallible {
         loop {
-            self.resting.set(true);
-            self.disturbed.notified().await;
-            self.quiet(QUIET).await;
-            memory::give_back();
-            self.quiet(IDLE + QUIET).await;
-            table.sweep();
+            self.next_request().await;
+            loop {
+                self.quiet().await;
+                tidy(table);
+                if timeout(IDLE, self.next_request()).await.is_err() {
+                    // What was kept for the next burst has waited in vain.
+                    tidy(table);
+                    break;
+                }
+            }
         }
     }
 
-    async fn quiet(&self, lasts: Duration) {
+    async fn next_request(&self) {
+        self.resting.set(true);
+        self.disturbed.notified().await;
+    }
+
+    async fn quiet(&self) {
         loop {
             let before = self.requests.get();
-            sleep(lasts).await;
+            sleep(QUIET).await;
             if self.requests.get() == before {
                 return;
             }
         }
     }
+}
+
+fn tidy(table: &Table) {
+    table.sweep();
+    memory::give_back();
 }

@@ -68,7 +68,7 @@ impl Route {
         }
     }
 
-    /// Closes connections that have waited for too long.
+    /// Closes connections that are not needed now.
     pub(crate) fn sweep(&self) {
         self.targets.all().filter_map(|target| target.direct.as_ref()).for_each(|d| d.sweep());
     }

@@ -8,9 +8,10 @@
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::convert::Infallible;
+use std::future::poll_fn;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use hyper::body::{Body, Frame, SizeHint};
@@ -39,7 +40,18 @@ struct Place {
     since: Cell<Instant>,
     /// Responses, and tunnels, under way.
     busy: Cell<usize>,
-    leave: Notify,
+    told: Cell<Option<Told>>,
+    /// Of who waits to be told.
+    client: RefCell<Option<Waker>>,
+}
+
+/// What a client may be told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Told {
+    /// To end what it has begun, and to begin nothing more.
+    Finish,
+    /// Its place is needed.
+    Leave,
 }
 
 /// One client's place, free again when dropped.
@@ -67,7 +79,8 @@ impl Seats {
         let place = Rc::new(Place {
             since: Cell::new(Instant::now()),
             busy: Cell::new(0),
-            leave: Notify::new(),
+            told: Cell::new(None),
+            client: RefCell::default(),
         });
         if taken.is_empty() {
             self.entered.notify_one();
@@ -78,6 +91,11 @@ impl Seats {
 }
 
 impl Seats {
+    /// Tells all clients to finish.
+    pub(crate) fn finish(&self) {
+        self.taken.borrow().values().for_each(|place| place.tell(Told::Finish));
+    }
+
     /// Asks those to leave whose request does not come, for as long as the service runs.
     pub(crate) async fn clear(&self) -> Infallible {
         loop {
@@ -102,7 +120,14 @@ impl Place {
     fn leave(&self) {
         // Not chosen again while it packs up.
         self.busy.set(usize::MAX / 2);
-        self.leave.notify_one();
+        self.tell(Told::Leave);
+    }
+
+    fn tell(&self, what: Told) {
+        self.told.set(Some(what));
+        if let Some(client) = self.client.take() {
+            client.wake();
+        }
     }
 }
 
@@ -112,9 +137,20 @@ impl Seat {
         Busy(Rc::clone(&self.place))
     }
 
-    /// Completes when this client has to go.
-    pub(crate) async fn asked_to_leave(&self) {
-        self.place.leave.notified().await;
+    /// What this client is told, once it is. Looked at whenever a request moves, so it costs no
+    /// more than a look.
+    pub(crate) async fn told(&self) -> Told {
+        poll_fn(|cx| match self.place.told.get() {
+            Some(told) => Poll::Ready(told),
+            None => {
+                let mut client = self.place.client.borrow_mut();
+                if !client.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
+                    *client = Some(cx.waker().clone());
+                }
+                Poll::Pending
+            }
+        })
+        .await
     }
 }
 

@@ -7,29 +7,29 @@ use std::rc::Rc;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
-use terok_service::clients::{Connection, Drain};
+use terok_service::clients::Connection;
 
 use crate::exchange::Exchange;
 use crate::forward::IDLE_LIMIT;
+use crate::interim::Interim;
 use crate::patient::Patient;
-use crate::seats::{Seat, Seated};
+use crate::seats::{Seat, Seated, Told};
 use crate::upstream::BUFFER;
 use crate::websocket::Slot;
 
 /// Serves until the client or the service ends, or another client needs the place more.
-pub(crate) async fn client(
-    exchange: Rc<Exchange>,
-    seat: Seat,
-    client: Connection,
-    mut drain: Drain,
-) {
+pub(crate) async fn client(exchange: Rc<Exchange>, seat: Seat, client: Connection) {
     let slot = Slot::default();
+    let interim = Interim::default();
+    let stream = Patient::new(interim.around(TokioIo::new(client)), IDLE_LIMIT);
     let seat = Rc::new(seat);
     let (left, place) = (Rc::clone(&slot), Rc::clone(&seat));
     let answer = service_fn(move |request| {
         let (exchange, slot, busy) = (Rc::clone(&exchange), Rc::clone(&left), place.busy());
+        let interim = interim.clone();
         async move {
-            let response = exchange.answer(request, &slot).await;
+            let response = exchange.answer(request, &slot, &interim).await;
+            interim.answered();
             Ok::<_, Infallible>(response.map(|body| Seated::new(body, busy)))
         }
     });
@@ -40,17 +40,19 @@ pub(crate) async fn client(
         .max_header_size(BUFFER)
         // The upstream's own date, or none, is what its response says.
         .auto_date_header(false)
-        .serve_connection(Patient::new(TokioIo::new(client), IDLE_LIMIT), answer)
+        .serve_connection(stream, answer)
         .with_upgrades();
     let mut serving = pin!(serving);
     let ended = tokio::select! {
         biased;
         ended = serving.as_mut() => ended,
-        () = drain.begun() => {
-            serving.as_mut().graceful_shutdown();
-            serving.await
-        }
-        () = seat.asked_to_leave() => return,
+        told = seat.told() => match told {
+            Told::Leave => return,
+            Told::Finish => {
+                serving.as_mut().graceful_shutdown();
+                serving.await
+            }
+        },
     };
     if let Err(why) = ended {
         log::debug!("a client's connection: {why}");
@@ -59,7 +61,7 @@ pub(crate) async fn client(
         let _busy = seat.busy();
         tokio::select! {
             () = tunnel.run() => {}
-            () = drain.begun() => {}
+            _ = seat.told() => {}
         }
     }
 }

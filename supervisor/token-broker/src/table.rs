@@ -100,7 +100,7 @@ impl Table {
         renewable.map(|(provider, _)| provider.clone()).collect()
     }
 
-    /// Closes connections to upstreams that have waited for too long.
+    /// Closes connections to upstreams that are not needed now.
     pub(crate) fn sweep(&self) {
         self.state.borrow().routes.values().for_each(|route| route.sweep());
     }

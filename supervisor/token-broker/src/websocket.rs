@@ -9,7 +9,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use hyper::header::{CONNECTION, HeaderValue, UPGRADE};
-use hyper::upgrade::{OnUpgrade, Upgraded};
+use hyper::upgrade::OnUpgrade;
 use hyper::{HeaderMap, Method, Request, Response, StatusCode, Version};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf, copy_bidirectional_with_sizes};
@@ -102,27 +102,26 @@ impl Tunnel {
                 log::debug!("a tunnel that did not open: {why}");
                 "upstream_disconnected"
             }
-            Ok((client, upstream)) => carry(client, upstream, &tally).await,
+            Ok((client, upstream)) => {
+                let ends = (TokioIo::new(client), TokioIo::new(upstream));
+                carry(ends.0, ends.1, &tally, IDLE_LIMIT).await
+            }
         };
         let moved = Moved { bytes_up: tally.up.get(), bytes_down: tally.down.get() };
         self.entry.closed(outcome, moved);
     }
 }
 
-async fn carry(client: Upgraded, upstream: Upgraded, tally: &Tally) -> &'static str {
+async fn carry<S>(client: S, upstream: S, tally: &Tally, idle: Duration) -> &'static str
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
     let (up, down) = (&tally.up, &tally.down);
-    let mut client = Metered {
-        stream: TokioIo::new(client),
-        read: up,
-        ended: &tally.ended,
-        meter: tally.meter.as_ref(),
+    let metered = |stream, read| {
+        let meter = tally.meter.as_ref();
+        Metered { stream, read, ended: &tally.ended, meter }
     };
-    let mut upstream = Metered {
-        stream: TokioIo::new(upstream),
-        read: down,
-        ended: &tally.ended,
-        meter: tally.meter.as_ref(),
-    };
+    let (mut client, mut upstream) = (metered(client, up), metered(upstream, down));
     let carrying = copy_bidirectional_with_sizes(&mut client, &mut upstream, BUFFER, BUFFER);
     let mut carrying = pin!(carrying);
     loop {
@@ -134,7 +133,7 @@ async fn carry(client: Upgraded, upstream: Upgraded, tally: &Tally) -> &'static 
                 let _ = timeout(GRACE, carrying.as_mut()).await;
                 return "websocket_closed";
             }
-            () = sleep(IDLE_LIMIT) => {
+            () = sleep(idle) => {
                 if seen == (up.get(), down.get()) {
                     return "websocket_silent";
                 }
@@ -144,14 +143,14 @@ async fn carry(client: Upgraded, upstream: Upgraded, tally: &Tally) -> &'static 
 }
 
 /// A stream that counts what is read from it, and tells when that ends.
-struct Metered<'a> {
-    stream: TokioIo<Upgraded>,
+struct Metered<'a, S> {
+    stream: S,
     read: &'a Cell<u64>,
     ended: &'a Notify,
     meter: Option<&'a Meter>,
 }
 
-impl AsyncRead for Metered<'_> {
+impl<S: AsyncRead + Unpin> AsyncRead for Metered<'_, S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -171,7 +170,7 @@ impl AsyncRead for Metered<'_> {
     }
 }
 
-impl AsyncWrite for Metered<'_> {
+impl<S: AsyncWrite + Unpin> AsyncWrite for Metered<'_, S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -192,6 +191,43 @@ impl AsyncWrite for Metered<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::Instant;
+    use tokio::io::AsyncWriteExt;
+
+    fn outcome(carried: impl Future<Output = &'static str>) -> &'static str {
+        let mut runtime = tokio::runtime::Builder::new_current_thread();
+        runtime.enable_all().build().unwrap().block_on(carried)
+    }
+
+    #[test]
+    fn a_tunnel_in_which_nothing_moves_is_closed() {
+        let (idle, began, tally) = (Duration::from_millis(50), Instant::now(), Tally::default());
+        let (client, mut at_client) = tokio::io::duplex(64);
+        let (upstream, _at_upstream) = tokio::io::duplex(64);
+        let carried = outcome(async {
+            let talk = async {
+                sleep(idle / 2).await;
+                at_client.write_all(b"still here").await.unwrap();
+                std::future::pending().await
+            };
+            tokio::select! {
+                outcome = carry(client, upstream, &tally, idle) => outcome,
+                never = talk => never,
+            }
+        });
+        assert_eq!((carried, tally.up.get()), ("websocket_silent", 10));
+        assert!(began.elapsed() >= idle * 2, "what moved in one span is missed in the next");
+    }
+
+    #[test]
+    fn an_end_that_stays_open_after_the_other_closed_is_closed_too() {
+        let (client, at_client) = tokio::io::duplex(64);
+        let (upstream, _at_upstream) = tokio::io::duplex(64);
+        drop(at_client);
+        let carried =
+            outcome(async { carry(client, upstream, &Tally::default(), IDLE_LIMIT).await });
+        assert_eq!(carried, "websocket_closed");
+    }
 
     #[test]
     fn only_a_get_that_says_both_words_asks_for_it() {

@@ -28,7 +28,7 @@ use load::Measured;
 const PROXY_CPU: usize = 0;
 const OTHERS_CPU: usize = 1;
 
-const ROUNDS: usize = 3;
+const ROUNDS: usize = 5;
 const WARM_UP: Duration = Duration::from_millis(300);
 const LASTS: Duration = Duration::from_millis(1500);
 
@@ -70,20 +70,23 @@ fn main() {
         nginx::proxy(place.path(), "nginx, no log", false, address),
         ours::broker(place.path(), address),
     ];
-    let before: Vec<u64> = contenders.iter().map(Contender::rss_kb).collect();
-    let rows = measure(&contenders, &wanted);
-    let after: Vec<u64> = contenders.iter().map(Contender::rss_kb).collect();
+    let memory_now = || contenders.iter().map(Contender::rss_kb).collect::<Vec<u64>>();
+    let before = memory_now();
+    let mut rows = measure(&contenders, Door::Unix, &wanted);
+    let after = memory_now();
     std::thread::sleep(Duration::from_secs(10));
+    let later = memory_now();
     let memory: Vec<Memory> = contenders
         .iter()
-        .zip(before.into_iter().zip(after))
-        .map(|(contender, (before, after))| Memory {
+        .zip(before.into_iter().zip(after).zip(later))
+        .map(|(contender, ((before, after), later))| Memory {
             contender: contender.name,
             before,
             after,
-            later: contender.rss_kb(),
+            later,
         })
         .collect();
+    rows.extend(measure(&contenders, Door::Tcp, &wanted));
     let events = events::delays(&contenders, source);
     let text = report::text(&rows, &memory, &events);
     eprintln!("{text}");
@@ -95,30 +98,28 @@ fn main() {
     }
 }
 
-fn measure(contenders: &[Contender], wanted: &[String]) -> Vec<Row> {
+fn measure(contenders: &[Contender], door: Door, wanted: &[String]) -> Vec<Row> {
     let is_wanted = |name: &str| wanted.iter().any(|part| name == part);
     let all = |names: &[&str]| !names.iter().any(|name| is_wanted(name));
     let names: Vec<&str> = contenders.iter().map(|contender| contender.name).collect();
     let (all_names, all_bodies) = (all(&names), all(&BODIES.map(|(name, _)| name)));
     let mut rows = Vec::new();
-    for door in DOORS {
-        for (body, bytes) in BODIES.into_iter().filter(|(name, _)| all_bodies || is_wanted(name)) {
-            for connections in CONNECTIONS {
-                let taking_part: Vec<&Contender> =
-                    contenders.iter().filter(|c| all_names || is_wanted(c.name)).collect();
-                let mut rounds: Vec<Vec<Measured>> = taking_part.iter().map(|_| vec![]).collect();
-                for _ in 0..ROUNDS {
-                    for (contender, measured) in taking_part.iter().zip(&mut rounds) {
-                        load::run(contender, door, bytes, connections, WARM_UP);
-                        measured.push(load::run(contender, door, bytes, connections, LASTS));
-                    }
+    for (body, bytes) in BODIES.into_iter().filter(|(name, _)| all_bodies || is_wanted(name)) {
+        for connections in CONNECTIONS {
+            let taking_part: Vec<&Contender> =
+                contenders.iter().filter(|c| all_names || is_wanted(c.name)).collect();
+            let mut rounds: Vec<Vec<Measured>> = taking_part.iter().map(|_| vec![]).collect();
+            for _ in 0..ROUNDS {
+                for (contender, measured) in taking_part.iter().zip(&mut rounds) {
+                    load::run(contender, door, bytes, connections, WARM_UP);
+                    measured.push(load::run(contender, door, bytes, connections, LASTS));
                 }
-                for (contender, measured) in taking_part.iter().zip(rounds) {
-                    let measured = load::median(measured);
-                    let name = contender.name;
-                    eprintln!("{door:?} {body} c={connections} {name}: {measured:?}");
-                    rows.push(Row { door, body, connections, contender: name, measured });
-                }
+            }
+            for (contender, measured) in taking_part.iter().zip(rounds) {
+                let measured = load::median(measured);
+                let name = contender.name;
+                eprintln!("{door:?} {body} c={connections} {name}: {measured:?}");
+                rows.push(Row { door, body, connections, contender: name, measured });
             }
         }
     }

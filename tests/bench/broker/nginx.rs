@@ -14,6 +14,10 @@ use crate::{BODIES, OTHERS_CPU, PROXY_CPU};
 
 const PROGRAM: &str = "/usr/sbin/nginx";
 
+/// What nginx needs to pass pieces on as they come.
+const UNBUFFERED: &str =
+    "proxy_http_version 1.1; proxy_buffering off; proxy_request_buffering off;";
+
 pub(crate) fn is_installed() -> bool {
     Path::new(PROGRAM).exists()
 }
@@ -27,7 +31,7 @@ pub(crate) fn upstream(place: &Path, events_port: u16) -> Contender {
     }
     let server = format!(
         "location / {{ root {}; }}\n\
-         location /events {{ proxy_pass http://127.0.0.1:{events_port}; proxy_buffering off; }}",
+         location /events {{ proxy_pass http://127.0.0.1:{events_port}; {UNBUFFERED} }}",
         files.display()
     );
     start(place, "direct", "access_log off;", &server, OTHERS_CPU)
@@ -44,11 +48,11 @@ pub(crate) fn proxy(
         true => format!("access_log {};", place.join("access.log").display()),
         false => "access_log off;".to_owned(),
     };
-    let common = "proxy_http_version 1.1; proxy_set_header Connection \"\"; \
+    let common = "proxy_set_header Connection \"\"; \
                   proxy_set_header Authorization \"Bearer real-credential\";";
     let server = format!(
-        "location / {{ proxy_pass http://upstream; {common} }}\n\
-         location /events {{ proxy_pass http://upstream; proxy_buffering off; {common} }}"
+        "location / {{ proxy_pass http://upstream; proxy_http_version 1.1; {common} }}\n\
+         location /events {{ proxy_pass http://upstream; {UNBUFFERED} {common} }}"
     );
     let http = format!(
         "{log} upstream upstream {{ server {upstream}; keepalive 64; \

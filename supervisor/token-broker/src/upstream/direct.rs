@@ -26,6 +26,9 @@ use super::{BUFFER, IDLE, IDLE_CONNECTIONS};
 use crate::forward::Failed;
 use crate::upload::Upload;
 
+/// Connections kept when a burst is over.
+const AT_REST: usize = 4;
+
 /// One upstream, and the connections to it that wait for a request.
 pub(crate) struct Direct {
     dial: Dial,
@@ -94,9 +97,12 @@ impl Direct {
         }
     }
 
-    /// Closes what has waited for too long.
+    /// Closes all but a few, and what has waited for too long: each holds a buffer.
     pub(crate) fn sweep(&self) {
-        self.idle.borrow_mut().retain(|idle| idle.since.elapsed() < IDLE);
+        let mut idle = self.idle.borrow_mut();
+        let surplus = idle.len().saturating_sub(AT_REST);
+        idle.drain(..surplus);
+        idle.retain(|idle| idle.since.elapsed() < IDLE);
     }
 
     /// In origin-form, with the upstream's own name (RFC 9112 sections 3.2.1 and 3.2).

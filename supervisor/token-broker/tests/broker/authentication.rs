@@ -1,6 +1,7 @@
 //! Who gets through, and the exact words for those who do not.
 
 use crate::harness::{Broker, REAL, Scripted, TOKEN, Upstream};
+use terok_shared::token::Form;
 use vault_grant::{CredentialProblem, Notice, Refusal, TokenInfo};
 
 fn with_headers(broker: &Broker, headers: &str) -> (u16, String) {
@@ -103,4 +104,22 @@ fn a_waiting_question_is_answered_when_the_vault_locks() {
     broker.keeper.notify(Notice::Locked);
     let response = client.response("GET");
     assert_eq!((response.status, response.text()), (503, "Vault is locked"));
+}
+
+#[test]
+fn a_token_in_any_providers_form_is_a_token() {
+    let upstream = Upstream::plain();
+    let broker = Broker::to(&upstream);
+    for provider in Form::providers() {
+        let token = Form::of(provider).unwrap().mint().unwrap().expose().clone();
+        broker.keeper.say(&token, Scripted::Key { provider: "p", value: REAL.into() });
+        for header in ["Authorization: Bearer", "x-api-key:", "private-token:"] {
+            let (status, _) = with_headers(&broker, &format!("{header} {token}\r\n"));
+            assert_eq!(status, 200, "{provider} in {header}");
+            assert_eq!(
+                upstream.request().header("authorization").unwrap(),
+                format!("Bearer {REAL}")
+            );
+        }
+    }
 }

@@ -180,6 +180,20 @@ fn a_refused_upload_is_not_asked_for() {
 }
 
 #[test]
+fn an_upload_that_reaches_no_upstream_is_not_asked_for() {
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let broker = Broker::start(&format!(r#"{{"p": {{"upstream": "http://127.0.0.1:{port}"}}}}"#));
+    let mut client = broker.connect();
+    client.write(
+        format!(
+            "POST / HTTP/1.1\r\nHost: h\r\nX-Api-Key: {TOKEN}\r\nExpect: 100-continue\r\nContent-Length: 4\r\n\r\n"
+        )
+        .as_bytes(),
+    );
+    assert_eq!(client.head().0, 502);
+}
+
+#[test]
 fn a_client_that_goes_away_cancels_the_upstream() {
     let (closed, closing) = channel();
     let closed = Mutex::new(closed);

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::harness::{Broker, Client, TOKEN, Upstream};
+use crate::harness::{Broker, Client, TOKEN, Upstream, eventually};
 
 #[test]
 fn idle_and_slow_clients_leave_new_ones_served() {
@@ -48,4 +48,23 @@ fn a_busy_client_is_never_asked_to_leave() {
     let crowd: Vec<Client> = (0..600).map(|_| broker.connect()).collect();
     assert_eq!(busy.response("GET").text(), "ok");
     drop(crowd);
+}
+
+#[test]
+fn what_a_burst_took_is_given_back() {
+    let body = "x".repeat(1024 * 1024);
+    let upstream = Upstream::answering(&format!(
+        "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    ));
+    let broker = Broker::to(&upstream);
+    for _ in 0..2 {
+        std::thread::scope(|scope| {
+            for _ in 0..32 {
+                scope.spawn(|| assert_eq!(broker.get("/").status, 200));
+            }
+        });
+        std::thread::sleep(Duration::from_millis(2500));
+    }
+    eventually("the memory", || broker.anonymous_kb() < 4 * 1024);
 }

@@ -65,6 +65,25 @@ fn a_new_connection_that_dies_is_not_tried_again() {
 }
 
 #[test]
+fn a_connection_that_its_upstream_closed_meanwhile_is_not_used() {
+    let upstream = Upstream::doing(|mut exchange| {
+        exchange.record_with_body();
+        exchange.write(OK);
+        exchange.stream.get_mut().shutdown(std::net::Shutdown::Both).unwrap();
+    });
+    let broker = Broker::to(&upstream);
+    let mut client = broker.connect();
+    for n in 0..3 {
+        assert_eq!(client.request("POST", &format!("/{n}"), &[], b"effect").status, 200);
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+    for n in 0..3 {
+        assert_eq!(upstream.request().target(), format!("/{n}"));
+    }
+    assert!(upstream.saw_nothing(), "none of them was sent twice");
+}
+
+#[test]
 fn a_body_too_large_to_keep_is_not_sent_twice() {
     let (status, served) = status_of_second("PUT", &[], &vec![7; 2 * 1024 * 1024]);
     assert_eq!((status, served), (502, 2));

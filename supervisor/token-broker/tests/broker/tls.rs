@@ -1,21 +1,27 @@
 //! Upstreams behind TLS: whom the broker believes, and HTTP/2 where it is offered.
 
+use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::net::TcpListener;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, channel};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http_body_util::{BodyExt, Full};
+use http_body_util::BodyExt;
+use hyper::body::{Body, Frame, Incoming};
+use hyper::header::HeaderName;
 use hyper::service::service_fn;
-use hyper::{Request, Response, Version, body::Incoming};
+use hyper::{HeaderMap, Request, Response, Version};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use rustls::ServerConfig;
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use tokio_rustls::TlsAcceptor;
 
-use crate::harness::{Broker, REAL, routes_with};
+use crate::harness::{Broker, Client, REAL, TOKEN, routes_with};
 
 struct TlsUpstream {
     port: u16,
@@ -57,6 +63,7 @@ fn upstream(alpn: &[&str], names: &[&str]) -> TlsUpstream {
     listener.set_nonblocking(true).unwrap();
     let port = listener.local_addr().unwrap().port();
     let (tell, seen) = channel();
+    let died = Arc::new(AtomicBool::new(false));
     std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async move {
@@ -65,11 +72,13 @@ fn upstream(alpn: &[&str], names: &[&str]) -> TlsUpstream {
                 let (stream, _) = listener.accept().await.unwrap();
                 let (acceptor, tell) =
                     (TlsAcceptor::from(Arc::new(settings.clone())), tell.clone());
+                let died = Arc::clone(&died);
                 tokio::spawn(async move {
                     let Ok(stream) = acceptor.accept(stream).await else { return };
                     let h2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
                     let io = TokioIo::new(stream);
-                    let service = service_fn(move |request| answer(request, tell.clone()));
+                    let service =
+                        service_fn(move |request| answer(request, tell.clone(), Arc::clone(&died)));
                     let _ = if h2 {
                         hyper::server::conn::http2::Builder::new(TokioExecutor::new())
                             .serve_connection(io, service)
@@ -89,13 +98,56 @@ fn upstream(alpn: &[&str], names: &[&str]) -> TlsUpstream {
 async fn answer(
     request: Request<Incoming>,
     tell: std::sync::mpsc::Sender<Seen>,
-) -> Result<Response<Full<Bytes>>, Infallible> {
+    died: Arc<AtomicBool>,
+) -> Result<Response<Parts>, &'static str> {
     let (head, body) = request.into_parts();
     let authorization = head.headers["authorization"].to_str().unwrap().to_owned();
     let authority = head.uri.authority().map(ToString::to_string);
     let body = body.collect().await.unwrap().to_bytes();
+    if head.uri.path() == "/dies-once" && !died.swap(true, Ordering::SeqCst) {
+        return Err("no answer");
+    }
+    let piece = |text: &'static str| Frame::data(Bytes::from_static(text.as_bytes()));
+    let sum = HeaderMap::from_iter([(HeaderName::from_static("x-sum"), "42".parse().unwrap())]);
+    let (parts, gone): (Vec<Frame<Bytes>>, _) = match head.uri.path() {
+        "/trailed" => (vec![piece("se"), piece("cured"), Frame::trailers(sum)], None),
+        "/endless" => (vec![piece("tick")], Some(tell.clone())),
+        _ => (vec![piece("secured")], None),
+    };
     let _ = tell.send(Seen { version: head.version, authorization, authority, body });
-    Ok(Response::new(Full::new(Bytes::from_static(b"secured"))))
+    let response = Response::builder().header("trailer", "x-sum");
+    Ok(response.body(Parts { left: parts.into(), gone }).unwrap())
+}
+
+/// A body in pieces. With somebody to tell when it is given up, it does not end.
+struct Parts {
+    left: VecDeque<Frame<Bytes>>,
+    gone: Option<std::sync::mpsc::Sender<Seen>>,
+}
+
+impl Body for Parts {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        match self.left.pop_front() {
+            None if self.gone.is_some() => Poll::Pending,
+            next => Poll::Ready(next.map(Ok)),
+        }
+    }
+}
+
+impl Drop for Parts {
+    fn drop(&mut self) {
+        if let Some(gone) = &self.gone {
+            let (authorization, body) = (String::new(), Bytes::from_static(b"given up"));
+            let _ =
+                gone.send(Seen { version: Version::HTTP_2, authorization, authority: None, body });
+        }
+    }
 }
 
 /// A broker whose route trusts the upstream's CA.
@@ -121,6 +173,20 @@ fn a_routes_own_roots_are_trusted_and_http_2_is_used() {
 }
 
 #[test]
+fn a_get_that_died_on_a_used_connection_is_sent_once_more_and_a_post_is_not() {
+    for alpn in ["http/1.1", "h2"] {
+        for (method, status) in [("GET", 200), ("POST", 502)] {
+            let upstream = upstream(&[alpn], &["localhost"]);
+            let broker = trusting(&upstream);
+            let mut client = broker.connect();
+            assert_eq!(client.get("/").status, 200);
+            let answered = client.request(method, "/dies-once", &[], b"").status;
+            assert_eq!(answered, status, "{method} over {alpn}");
+        }
+    }
+}
+
+#[test]
 fn chunked_uploads_reach_an_http_2_upstream() {
     let upstream = upstream(&["h2"], &["localhost"]);
     let broker = trusting(&upstream);
@@ -129,7 +195,7 @@ fn chunked_uploads_reach_an_http_2_upstream() {
         client.write(
             format!(
                 "{method} / HTTP/1.1\r\nHost: h\r\nX-Api-Key: {}\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n",
-                crate::harness::TOKEN
+                TOKEN
             )
             .as_bytes(),
         );
@@ -137,6 +203,45 @@ fn chunked_uploads_reach_an_http_2_upstream() {
         let seen = upstream.seen.recv_timeout(Duration::from_secs(5)).unwrap();
         assert_eq!(seen.body, "abc".as_bytes());
     }
+}
+
+fn ask(client: &mut Client, path: &str) {
+    let head = format!("GET {path} HTTP/1.1\r\nHost: h\r\nTE: trailers\r\n");
+    client.write(format!("{head}X-Api-Key: {TOKEN}\r\n\r\n").as_bytes());
+    assert_eq!(client.head().0, 200);
+}
+
+#[test]
+fn trailers_of_an_http_2_upstream_pass() {
+    let upstream = upstream(&["h2"], &["localhost"]);
+    let broker = trusting(&upstream);
+    let mut client = broker.connect();
+    ask(&mut client, "/trailed");
+    let mut body = Vec::new();
+    loop {
+        match client.chunk() {
+            end if end.is_empty() => break,
+            piece => body.extend(piece),
+        }
+    }
+    assert_eq!(body, b"secured");
+    assert_eq!(client.line(), "x-sum: 42");
+}
+
+#[test]
+fn a_client_that_goes_away_cancels_its_http_2_stream_alone() {
+    let upstream = upstream(&["h2"], &["localhost"]);
+    let broker = trusting(&upstream);
+    let (mut one, mut other) = (broker.connect(), broker.connect());
+    ask(&mut one, "/endless");
+    ask(&mut other, "/endless");
+    assert_eq!((one.chunk(), other.chunk()), (b"tick".to_vec(), b"tick".to_vec()));
+    drop(one);
+    let told = || upstream.seen.recv_timeout(Duration::from_secs(5)).unwrap().body;
+    assert_eq!((told(), told(), told()), (Bytes::new(), Bytes::new(), "given up".into()));
+    assert!(upstream.seen.recv_timeout(Duration::from_millis(100)).is_err());
+    assert_eq!(broker.get("/").text(), "secured");
+    drop(other);
 }
 
 #[test]

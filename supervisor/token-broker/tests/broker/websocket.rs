@@ -76,6 +76,22 @@ fn bytes_pass_both_ways_after_the_upstreams_101() {
 }
 
 #[test]
+fn a_silent_tunnels_upstream_is_asked_whether_it_lives() {
+    let upstream = echo();
+    let broker = Broker::to(&upstream);
+    let mut client = broker.connect();
+    client.write(ask().as_bytes());
+    assert_eq!(client.head().0, 101);
+    let port = upstream.url().rsplit_once(':').unwrap().1.parse::<u16>().unwrap();
+    // proc_net_tcp(5): established, to that port, and the timer is the one for keepalive.
+    let table = std::fs::read_to_string("/proc/net/tcp").unwrap();
+    let kept = table.lines().map(|line| line.split_whitespace().collect::<Vec<_>>()).any(|line| {
+        line[2].ends_with(&format!(":{port:04X}")) && line[3] == "01" && line[5].starts_with("02:")
+    });
+    assert!(kept, "{table}");
+}
+
+#[test]
 fn a_client_that_leaves_closes_the_upstream() {
     let upstream = echo();
     let broker = Broker::to(&upstream);

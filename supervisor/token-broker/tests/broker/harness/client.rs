@@ -105,7 +105,7 @@ impl Client {
     pub(crate) fn response(&mut self, method: &str) -> Response {
         let (status, headers) = self.head();
         let mut response = Response { status, headers, body: Vec::new() };
-        if method == "HEAD" || matches!(status, 204 | 304) {
+        if method == "HEAD" || matches!(status, 100..200 | 204 | 304) {
             return response;
         }
         if response.header("transfer-encoding") == Some("chunked") {
