@@ -5,13 +5,14 @@ use std::fs;
 use std::time::{Duration, SystemTime};
 
 use serde::Serialize;
+use serde_json::json;
 
 use super::mirror::{Mirror, MirrorError};
 use super::refs::{BACKUP, HEADS, Move, backup_of, stamp};
 use crate::Failure;
 use crate::cli::{BackupsArgs, PruneArgs, RestoreArgs};
 use crate::directories::Directories;
-use crate::output::{count, print, print_json, remark, table};
+use crate::output::{count, print, print_json, remark, table, tell};
 
 const STAMP: &str = "%Y%m%dT%H%M%SZ";
 /// git's own word for an unfinished push's objects; a running push has them too.
@@ -68,16 +69,21 @@ pub(super) fn restore(directories: &Directories, args: &RestoreArgs) -> Result<(
     }
     let new = backup.tip;
     match mirror.refs(HEADS)?.remove(branch) {
-        Some(old) if old == new => return Ok(print(&format!("{branch} is there already"))?),
+        Some(old) if old == new => {
+            let told = format!("{branch} is there already");
+            tell(args.json, &told, &json!({ "branch": branch, "changed": false }))?;
+        }
         Some(old) => {
             let saved = backup_of(&name, &old, &stamp());
             mirror.move_refs(&[Move::Set { name: saved.clone(), new: old.clone() }])?;
             mirror.move_refs(&[Move::Update { name, new, old }])?;
-            print(&format!("{branch} is back; what it was is {saved}"))?;
+            let told = format!("{branch} is back; what it was is {saved}");
+            tell(args.json, &told, &json!({ "branch": branch, "changed": true, "saved": saved }))?;
         }
         None => {
             mirror.move_refs(&[Move::Create { name, new }])?;
-            print(&format!("{branch} is back"))?;
+            let told = format!("{branch} is back");
+            tell(args.json, &told, &json!({ "branch": branch, "changed": true }))?;
         }
     }
     Ok(())
@@ -91,9 +97,15 @@ pub(super) fn prune(directories: &Directories, args: &PruneArgs) -> Result<(), F
     let old: Vec<Backup> =
         all(&mirror)?.into_iter().filter(|one| is_older(&one.stamp, &limit)).collect();
     let dead = dead_quarantines(&mirror);
+    let names: Vec<&str> = old.iter().map(|one| one.name.as_str()).collect();
+    let facts = json!({
+        "removed": !args.dry_run,
+        "backups": names,
+        "unfinished_pushes": dead.len(),
+    });
     if args.dry_run {
-        for one in &old {
-            print(&one.name)?;
+        if args.json || !names.is_empty() {
+            tell(args.json, &names.join("\n"), &facts)?;
         }
         let unfinished = count(dead.len(), "unfinished push");
         remark(&format!(
@@ -112,8 +124,7 @@ pub(super) fn prune(directories: &Directories, args: &PruneArgs) -> Result<(), F
     }
     // Objects younger than two weeks stay: a push may be about to use them.
     mirror.ask(&["gc", "--quiet", "--prune=2.weeks.ago"])?;
-    print(&format!("removed {}", count(old.len(), "backup")))?;
-    Ok(())
+    Ok(tell(args.json, &format!("removed {}", count(old.len(), "backup")), &facts)?)
 }
 
 /// Stamps of one form sort as the times they stand for.

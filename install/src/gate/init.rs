@@ -6,6 +6,8 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use serde_json::json;
+
 use super::fetch::Access;
 use super::mirror::Mirror;
 use super::sync::{self, Wanted};
@@ -13,7 +15,7 @@ use super::upstream::{Upstream, Url};
 use crate::Failure;
 use crate::cli::InitMirrorArgs;
 use crate::directories::Directories;
-use crate::output::print;
+use crate::output::tell;
 use crate::private_file;
 
 #[derive(Debug)]
@@ -45,8 +47,8 @@ pub(super) fn run(directories: &Directories, args: &InitMirrorArgs) -> Result<()
         }
     }
     fs::rename(&draft.path, &mirror.path).map_err(io_error("name", &mirror.path))?;
-    print(&format!("{}", mirror.path.display()))?;
-    Ok(())
+    let path = mirror.path.display().to_string();
+    Ok(tell(args.json, &path, &json!({ "project": mirror.project.as_str(), "mirror": path }))?)
 }
 
 fn fill(

@@ -121,13 +121,16 @@ impl Made {
         private_file::make_directory(&all).map_err(io_error("make", &all))?;
         private_file::make_directory(&self.directory).map_err(io_error("make", &self.directory))?;
         let database = directories.database();
+        let preferences = &directories.preferences;
+        let command = preferences.passphrase_command(unlock);
         let text = json!({
             "container_name": name.as_str(),
             "ipc_mode": "socket",
             "db_path": database,
             "routes_path": directories.routes(),
             "runtime_dir": directories.runtime,
-            "credentials_passphrase_command": unlock.passphrase_command,
+            "credentials_use_keyring": preferences.use_keyring(unlock),
+            "credentials_passphrase_command": command.as_ref().map(Secret::expose),
             "scope_id": scope.as_str(),
             "token_subject": name.as_str(),
         });

@@ -1,18 +1,23 @@
 //! One `git http-backend` process and all that it starts: begun in a process group of its own, and
-//! ended as a group.
+//! ended as a group, also when its leader was ended by somebody else: what it started keeps its
+//! pipes, and would keep a client waiting.
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::process::{ExitStatus, Stdio};
+use std::rc::Rc;
 use std::time::Duration;
 
 use command_fds::{CommandFdExt, FdMapping};
 use nix::fcntl::{FcntlArg, fcntl};
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
-use tokio::io::AsyncReadExt;
+use rustix::process::{PidfdFlags, pidfd_open};
+use tokio::io::unix::AsyncFd;
+use tokio::io::{AsyncReadExt, Interest};
 use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
-use tokio::time::timeout;
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
 
 use crate::cgi::Variable;
 use crate::environment::Environment;
@@ -33,8 +38,19 @@ const MAX_COMPLAINT: usize = 8 * 1024;
 #[derive(Debug)]
 pub(crate) struct Backend {
     child: Child,
-    group: Pid,
+    group: Group,
+    leader: Leader,
+    /// Ends what the leader leaves behind. It must be gone when the leader is waited for, since the
+    /// group's number may be somebody else's then.
+    survivors: JoinSet<()>,
 }
+
+#[derive(Clone, Copy, Debug)]
+struct Group(Pid);
+
+/// A pidfd: tells when the process ends, and leaves it to be waited for (pidfd_open(2)).
+#[derive(Clone, Debug)]
+struct Leader(Rc<AsyncFd<OwnedFd>>);
 
 /// The two ends the gate holds: what git reads (for a request with a body) and what it says.
 #[derive(Debug)]
@@ -78,38 +94,68 @@ impl Backend {
         if let Some(stderr) = child.stderr.take() {
             tokio::task::spawn_local(log(stderr));
         }
-        Ok((Self { child, group: Pid::from_raw(id) }, pipes))
+        let group = Group(Pid::from_raw(id));
+        let leader = Leader::watch(id).inspect_err(|_| group.signal(Signal::SIGKILL))?;
+        let mut survivors = JoinSet::new();
+        survivors.spawn_local(end_survivors(leader.clone(), group));
+        Ok((Self { child, group, leader, survivors }, pipes))
     }
 
     /// Waits for the end of a backend that has said its last word.
     pub(crate) async fn finish(mut self) -> io::Result<ExitStatus> {
-        if let Ok(ended) = timeout(LAST_WORK, self.child.wait()).await {
-            return ended;
-        }
-        self.signal(Signal::SIGKILL);
+        let _ = timeout(LAST_WORK, self.leader.ended()).await;
+        self.group.signal(Signal::SIGKILL);
+        self.survivors.shutdown().await;
         self.child.wait().await
     }
 
     /// Ends the group now: git gets a moment to remove its lock files, no more.
-    pub(crate) async fn stop(mut self) {
-        self.signal(Signal::SIGTERM);
-        if timeout(CLEAN_UP, self.child.wait()).await.is_err() {
-            self.signal(Signal::SIGKILL);
-            if let Err(why) = self.child.wait().await {
-                log::error!("wait for a killed backend: {why}");
-            }
+    pub(crate) async fn stop(self) {
+        self.group.signal(Signal::SIGTERM);
+        sleep(CLEAN_UP).await;
+        self.group.signal(Signal::SIGKILL);
+        if let Err(why) = self.finish().await {
+            log::error!("wait for a killed backend: {why}");
         }
+    }
+}
+
+impl Group {
+    /// Only while its leader has not been waited for: until then the number cannot belong to
+    /// anybody else.
+    fn signal(self, signal: Signal) {
+        if let Err(why) = killpg(self.0, signal) {
+            log::debug!("signal backend {}: {why}", self.0);
+        }
+    }
+}
+
+impl Leader {
+    fn watch(id: i32) -> io::Result<Self> {
+        let id = rustix::process::Pid::from_raw(id).expect("a child has a number above 0");
+        let pidfd = pidfd_open(id, PidfdFlags::empty())?;
+        Ok(Self(Rc::new(awaited(pidfd)?)))
     }
 
-    /// Signals the group, as long as its leader has not been waited for: until then the number
-    /// cannot belong to anybody else.
-    fn signal(&self, signal: Signal) {
-        if self.child.id().is_some()
-            && let Err(why) = killpg(self.group, signal)
-        {
-            log::debug!("signal backend {}: {why}", self.group);
+    async fn ended(&self) {
+        if let Err(why) = self.0.readable().await {
+            log::error!("watch a backend: {why}");
         }
     }
+}
+
+// Its successor is `unsafe` for types that lend out changing descriptors; an `OwnedFd` lends out one.
+#[expect(deprecated, reason = "the successor needs `unsafe`")]
+fn awaited(pidfd: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
+    AsyncFd::with_interest(pidfd, Interest::READABLE)
+}
+
+/// `git http-backend` waits for what it starts, so whatever outlives it has lost it to a signal.
+async fn end_survivors(leader: Leader, group: Group) {
+    leader.ended().await;
+    group.signal(Signal::SIGTERM);
+    sleep(CLEAN_UP).await;
+    group.signal(Signal::SIGKILL);
 }
 
 /// A user who has many pipes gets small ones, which do as well, only slower.
@@ -121,7 +167,9 @@ fn widen(pipe: &impl AsFd) {
 
 impl Drop for Backend {
     fn drop(&mut self) {
-        self.signal(Signal::SIGTERM);
+        if self.child.id().is_some() {
+            self.group.signal(Signal::SIGTERM);
+        }
     }
 }
 

@@ -26,6 +26,7 @@ use crate::backend::Backend;
 use crate::cgi::{self, CgiError, Head, MAX_HEAD, Variable};
 use crate::environment::Environment;
 use crate::git::Git;
+use crate::moderation::Transfer;
 use crate::policy_source::PolicySource;
 use crate::push::{Opening, Underway};
 use crate::request_body::{self, BodyError, Feeding};
@@ -37,6 +38,9 @@ const MAX_BACKENDS: usize = 16;
 const CHUNK: usize = 256 * 1024;
 /// How long git may take to give up by itself on a request that was cut short.
 const HANG_UP: Duration = Duration::from_millis(500);
+/// How long git may say nothing once it has been told everything; at work it shows a sign of life
+/// every few seconds (git-config(1), `uploadpack.keepAlive`, `receive.keepAlive`).
+const SILENT: Duration = Duration::from_secs(600);
 /// How long a client may leave what it asked for unread.
 const UNREAD: Duration = Duration::from_secs(300);
 
@@ -106,7 +110,9 @@ impl Backends {
             Err(why) => return drop(asker.send(Err(why))),
         };
         let head = tokio::select! {
-            head = read_head(&mut running.stdout) => head,
+            head = timeout(SILENT, read_head(&mut running.stdout)) => {
+                head.unwrap_or(Err(ExchangeError::NoAnswer))
+            }
             why = running.feeding.broken() => Err(ExchangeError::Client(why)),
             () = asker.closed() => return running.abandon(resource).await,
         };
@@ -252,7 +258,7 @@ impl Running {
     }
 
     /// The client is gone.
-    async fn abandon(mut self, resource: Resource) {
+    async fn abandon(self, resource: Resource) {
         if resource == Resource::ReceivePack && self.feeding.is_whole() {
             self.finish_push().await;
         } else {
@@ -282,7 +288,7 @@ impl Running {
 /// Reads to the end: git must not die of a closed pipe before it has cleaned up.
 async fn ignore(stdout: &mut ChildStdout) {
     let mut ignored = BytesMut::with_capacity(CHUNK);
-    while let Ok(1..) = stdout.read_buf(&mut ignored).await {
+    while let Ok(Ok(1..)) = timeout(SILENT, stdout.read_buf(&mut ignored)).await {
         ignored.clear();
     }
 }
@@ -295,11 +301,13 @@ async fn relay(
     push: &mut Option<Underway>,
     sender: &mpsc::Sender<Result<Bytes, Aborted>>,
 ) -> Delivered {
+    let mut transfer = Transfer::default();
     loop {
         let mut passing = chunk.split().freeze();
         if let Some(push) = push {
             passing = push.pass(passing);
         }
+        transfer.passed(passing.len());
         if !passing.is_empty() {
             let passed = timeout(UNREAD, sender.send(Ok(passing))).await;
             if !matches!(passed, Ok(Ok(()))) {
@@ -308,10 +316,13 @@ async fn relay(
         }
         chunk.reserve(CHUNK);
         tokio::select! {
-            read = stdout.read_buf(&mut chunk) => match read {
-                Ok(0) => return Delivered::ToTheEnd,
-                Ok(_) => {}
-                Err(why) => return Delivered::ReadFailed(why),
+            read = timeout(SILENT, stdout.read_buf(&mut chunk)) => match read {
+                Ok(Ok(0)) => return Delivered::ToTheEnd,
+                Ok(Ok(_)) => {}
+                Ok(Err(why)) => return Delivered::ReadFailed(why),
+                // A client that is slow to send has a bound of its own.
+                Err(_) if !feeding.is_whole() => {}
+                Err(why) => return Delivered::ReadFailed(why.into()),
             },
             why = feeding.broken() => return Delivered::BodyBroken(why),
             () = sender.closed() => return Delivered::ClientGone,

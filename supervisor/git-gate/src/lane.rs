@@ -50,6 +50,21 @@ pub(crate) fn of(git: &Git, home: &Home, mirror: &Mirror, rules: &Rules) -> Lane
     }
 }
 
+/// What to tell an operator whose kernel gets in git's way: before Linux 5.19 Landlock lets no file
+/// move from one directory to another (landlock(7), `LANDLOCK_ACCESS_FS_REFER`), which is how git
+/// takes a push out of quarantine. `release` is uname(2)'s.
+pub(crate) fn warning(release: &str) -> Option<String> {
+    const REFER: (u32, u32) = (5, 19);
+    let mut numbers = release.split(['.', '-']).map_while(|word| word.parse::<u32>().ok());
+    let version = (numbers.next()?, numbers.next()?);
+    (version < REFER).then(|| {
+        format!(
+            "pushes will fail: the Landlock of Linux {release} does not let git move files\n\
+             hint: boot Linux 5.19 or later"
+        )
+    })
+}
+
 fn loaders(directory: &Path) -> Vec<PathBuf> {
     let Ok(entries) = fs::read_dir(directory) else { return Vec::new() };
     let is_loader = |name: &str| LOADER_NAMES.iter().any(|start| name.starts_with(start));
@@ -58,4 +73,19 @@ fn loaders(directory: &Path) -> Vec<PathBuf> {
         .filter(|entry| entry.file_name().to_str().is_some_and(is_loader))
         .map(|entry| entry.path())
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kernels_whose_landlock_stops_pushes_are_known() {
+        for release in ["5.13.0", "5.18.19-generic", "5.15"] {
+            assert!(warning(release).unwrap().contains("hint: "), "{release}");
+        }
+        for release in ["5.19.0", "6.1.0-18-amd64", "6.18.44-x", "7.0", "what"] {
+            assert_eq!(warning(release), None, "{release}");
+        }
+    }
 }

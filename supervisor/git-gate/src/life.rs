@@ -1,11 +1,13 @@
 //! The gate's part of a service's life: what it opens, the lane it keeps to, how it serves.
 
 use std::fmt;
+use std::io;
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::Duration;
 
 use nix::sys::signal::{Signal, raise};
+use nix::sys::utsname::uname;
 use terok_service::clients::{self, Listener};
 use terok_service::{Failure, Inherited, Lane, Life};
 use terok_shared::handover::{Common, GateSlice};
@@ -19,6 +21,7 @@ use crate::git::Git;
 use crate::home::Home;
 use crate::lane;
 use crate::mirror::{Mirror, Presence};
+use crate::moderation;
 use crate::news::NEWS_FD;
 use crate::policy::Rules;
 use crate::policy_source::PolicySource;
@@ -54,6 +57,9 @@ impl Life for Gate {
         let Some(repository) = Repository::parse(&slice.project_id) else {
             return Err(LifeError::ProjectUnusable { project_id: slice.project_id }.into());
         };
+        if let Some(warning) = uname().ok().and_then(|it| lane::warning(it.release().to_str()?)) {
+            log::warn!("{warning}");
+        }
         let git = Git::find()?;
         let home = Home::make()?;
         let mirror = Mirror::locate(&slice.base_path, &repository);
@@ -83,7 +89,7 @@ impl Life for Gate {
         // What a backend inherits at a fixed number must not meet the standard library's own
         // descriptors there.
         let _low = descriptors::reserve_up_to(NEWS_FD)?;
-        clients::block_on(async {
+        block_on(async {
             let serving = clients::serve(listener, MAX_CLIENTS, |connection, drain| {
                 door::attend(Rc::clone(&door), connection, drain)
             });
@@ -106,6 +112,13 @@ impl Life for Gate {
             Presence::Served | Presence::Absent => Ok(()),
         }
     }
+}
+
+/// Runs the gate on one thread.
+fn block_on<T>(service: impl Future<Output = T>) -> io::Result<T> {
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    let runtime = runtime.enable_all().on_thread_park(moderation::before_waiting).build()?;
+    Ok(runtime.block_on(service))
 }
 
 /// Ends the service once a mirror that was absent at the start appears: the lane was entered

@@ -14,6 +14,7 @@ mod route;
 mod answer;
 mod cgi;
 mod exchange;
+mod moderation;
 mod request_body;
 
 mod command_list;

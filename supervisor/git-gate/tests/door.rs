@@ -140,6 +140,21 @@ fn a_mirror_made_anew_starts_the_gate_anew() {
 }
 
 #[test]
+fn a_replaced_program_starts_the_gate_anew() {
+    let mut world = World::planned(&Plan { own_program: true, ..Plan::default() });
+    let tree = world.work_tree("a", 10);
+    world.git_ok(&tree, &["push", "-q", "origin", "main"]);
+    // An upgrade puts the new file in the old one's place.
+    let fresh = world.root().join("fresh");
+    std::fs::copy(gate::PROGRAM, &fresh).unwrap();
+    std::fs::rename(fresh, &world.program).unwrap();
+    assert_eq!(world.ended().code(), Some(4), "{}", world.said());
+    world.start("/usr/bin:/bin");
+    world.commit(&tree, "more", 10);
+    world.git_ok(&tree, &["push", "-q", "origin", "main"]);
+}
+
+#[test]
 fn a_git_that_gives_no_answer_is_a_502() {
     let fake = tempfile::tempdir().unwrap();
     let git = fake.path().join("git");
@@ -170,7 +185,8 @@ fn without_git_it_ends_with_4_and_says_how_to_install_it() {
     let root = tempfile::tempdir().unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let log = root.path().join("log");
-    let (mut gate, ready) = gate::spawn(root.path(), &listener, "/nowhere", log.clone(), None);
+    let (mut gate, ready) =
+        gate::spawn(gate::PROGRAM.as_ref(), root.path(), &listener, "/nowhere", None);
     let mut said = Vec::new();
     std::fs::File::from(ready).read_to_end(&mut said).unwrap();
     assert_eq!(said, b"");

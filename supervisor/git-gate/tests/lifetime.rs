@@ -9,7 +9,7 @@ use std::io::Read;
 use std::net::TcpStream;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use gate::{World, begin, begin_push, eventually, pkt};
 use nix::sys::signal::{Signal, kill, killpg};
@@ -141,6 +141,30 @@ fn a_killed_backend_is_an_answer_that_is_visibly_not_whole() {
     let _ = fetch.read_to_end(&mut answer);
     assert!(!answer.ends_with(b"\r\n0\r\n\r\n"), "the last chunk was sent");
     // The gate itself is none the worse.
+    world.git_ok(world.root(), &["ls-remote", &world.url()]);
+}
+
+#[test]
+fn what_a_killed_leader_leaves_behind_keeps_no_client_waiting() {
+    let (world, tip) = filled();
+    for begin in [&|world: &World| begin_push(world, "x"), &|world: &World| begin_fetch(world, &tip)]
+        as [&dyn Fn(&World) -> TcpStream; 2]
+    {
+        let mut client = begin(&world);
+        eventually("the leader has started git", SOON, || world.backends().len() > 1);
+        let leader = leaders(&world)[0];
+        // Deaf to everything but SIGKILL, with git's pipes in its hands.
+        for pid in world.backends().into_iter().filter(|pid| *pid != leader) {
+            kill(Pid::from_raw(pid), Signal::SIGSTOP).unwrap();
+        }
+        kill(Pid::from_raw(leader), Signal::SIGKILL).unwrap();
+        let start = Instant::now();
+        let mut answer = Vec::new();
+        let _ = client.read_to_end(&mut answer);
+        assert!(start.elapsed() < 2 * SOON, "answered after {:?}", start.elapsed());
+        assert!(!answer.ends_with(b"\r\n0\r\n\r\n"), "the last chunk was sent");
+        eventually("no backend is left", SOON, || world.backends().is_empty());
+    }
     world.git_ok(world.root(), &["ls-remote", &world.url()]);
 }
 

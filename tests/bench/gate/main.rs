@@ -15,7 +15,7 @@ mod usage;
 
 use std::time::Instant;
 
-use gate::World;
+use gate::{Plan, World};
 use operations::Operation;
 use servers::Server;
 use usage::Usage;
@@ -23,7 +23,7 @@ use usage::Usage;
 fn main() {
     let rounds = number("TEROK_BENCH_ROUNDS", 5);
     let commits = number("TEROK_BENCH_COMMITS", 2000);
-    let world = World::new();
+    let world = World::planned(&Plan { own_program: true, ..Plan::default() });
     repository::fill(&world.mirror(), commits, 100_000);
     repository::open_to_all(&world.mirror());
     let servers = Server::start_all(&world);

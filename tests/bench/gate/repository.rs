@@ -8,7 +8,8 @@ use std::process::{Command, Stdio};
 /// Fills a bare repository with `commits` commits of one new file of `bytes` bytes.
 pub(crate) fn fill(mirror: &Path, commits: usize, bytes: usize) {
     // Random bytes do not get smaller.
-    let arguments = ["-c", "core.compression=0", "fast-import", "--quiet"];
+    let settings = ["-c", "core.compression=0", "-c", "fastimport.unpackLimit=1"];
+    let arguments = [&settings[..], &["fast-import", "--quiet"]].concat();
     let mut import = git(mirror, &arguments).stdin(Stdio::piped()).spawn().unwrap();
     let mut out = BufWriter::new(import.stdin.take().unwrap());
     let mut random = File::open("/dev/urandom").unwrap();

@@ -3,6 +3,7 @@
 use std::fs;
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -43,6 +44,7 @@ fn daemon(world: &World) -> Server {
         .arg(format!("--base-path={}", base.display()))
         .args(["--enable=receive-pack", "--listen=127.0.0.1", &format!("--port={port}")])
         .arg(&base)
+        .process_group(0)
         .spawn()
         .unwrap();
     let server = Server {
@@ -68,6 +70,7 @@ fn nginx(world: &World) -> Server {
         .env("GIT_CONFIG_VALUE_0", "*")
         .stdin(Stdio::null())
         .stderr(Stdio::null())
+        .process_group(0)
         .spawn()
         .expect("fcgiwrap is installed");
     let configuration = root.join("nginx.conf");
@@ -79,6 +82,7 @@ fn nginx(world: &World) -> Server {
         .arg(root)
         .stdin(Stdio::null())
         .stderr(Stdio::null())
+        .process_group(0)
         .spawn()
         .expect("nginx is installed");
     eventually("nginx listens", Duration::from_secs(5), || {
@@ -139,9 +143,9 @@ fn free_port() -> u16 {
 impl Drop for Server {
     fn drop(&mut self) {
         for child in &mut self.children {
-            // nginx and git daemon end their own children on this signal.
-            let pid = nix::unistd::Pid::from_raw(child.id() as i32);
-            let _ = nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM);
+            // Each has workers, and leads a group of its own.
+            let group = nix::unistd::Pid::from_raw(child.id() as i32);
+            let _ = nix::sys::signal::killpg(group, nix::sys::signal::Signal::SIGTERM);
             let _ = child.wait();
         }
     }

@@ -18,6 +18,7 @@ use tempfile::TempDir;
 use terok_shared::sys::descriptors;
 
 pub(crate) const TOKEN: &str = "terok-g-00112233445566778899aabbccddeeff";
+pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_terok-git-gate");
 pub(crate) const PROJECT: &str = "web";
 
 /// Every git of this machine; each has to work on either side.
@@ -33,6 +34,7 @@ pub(crate) struct World {
     root: TempDir,
     listener: TcpListener,
     policy: Option<Value>,
+    pub(crate) program: PathBuf,
     pub(crate) gate: Child,
     /// The git that clients use.
     pub(crate) git: PathBuf,
@@ -46,11 +48,18 @@ pub(crate) struct Plan<'a> {
     pub(crate) mirror: Option<&'a [&'a str]>,
     /// The sidecar's `gate_policy`.
     pub(crate) policy: Option<Value>,
+    /// The gate is a copy of its own, which nobody else replaces.
+    pub(crate) own_program: bool,
 }
 
 impl Default for Plan<'_> {
     fn default() -> Self {
-        Self { path: "/usr/local/bin:/usr/bin:/bin", mirror: Some(&[]), policy: None }
+        Self {
+            path: "/usr/local/bin:/usr/bin:/bin",
+            mirror: Some(&[]),
+            policy: None,
+            own_program: false,
+        }
     }
 }
 
@@ -70,7 +79,13 @@ impl World {
         fs::create_dir(root.path().join("mirrors")).unwrap();
         let gate = Command::new("/bin/true").spawn().unwrap();
         let policy = plan.policy.clone();
-        let mut world = Self { root, listener, policy, gate, git: gits().remove(0) };
+        let mut program = PathBuf::from(PROGRAM);
+        if plan.own_program {
+            program = root.path().join("libexec/terok-git-gate");
+            fs::create_dir(root.path().join("libexec")).unwrap();
+            fs::copy(PROGRAM, &program).unwrap();
+        }
+        let mut world = Self { root, listener, policy, program, gate, git: gits().remove(0) };
         if let Some(options) = plan.mirror {
             world.make_mirror(options);
         }
@@ -81,7 +96,7 @@ impl World {
     /// Starts a (new) gate on the same listener and waits until it is ready.
     pub(crate) fn start(&mut self, path: &str) {
         let (gate, ready) =
-            spawn(self.root(), &self.listener, path, self.log(), self.policy.as_ref());
+            spawn(&self.program, self.root(), &self.listener, path, self.policy.as_ref());
         self.gate.wait().unwrap();
         self.gate = gate;
         let mut said = Vec::new();
@@ -95,6 +110,7 @@ impl World {
         let mirror = self.mirror();
         arguments.push(mirror.to_str().unwrap());
         self.git_ok(self.root.path(), &arguments);
+        self.in_mirror(&["config", "core.compression", "0"]);
     }
 
     pub(crate) fn root(&self) -> &Path {
@@ -146,6 +162,8 @@ impl World {
         command
             .args(["-c", "http.proxy=", "-c", "user.name=T", "-c", "user.email=t@example.org"])
             .args(["-c", "init.defaultBranch=main", "-c", "gc.auto=0"])
+            // What tests send is random or small.
+            .args(["-c", "core.compression=0"])
             .args(arguments)
             .current_dir(directory)
             .env_clear()
@@ -252,10 +270,10 @@ impl Drop for World {
 /// Starts a gate before `<root>/mirrors` as `terok-supervisor` does; the second is the reading end
 /// of its ready pipe.
 pub(crate) fn spawn(
+    program: &Path,
     root: &Path,
     listener: &TcpListener,
     path: &str,
-    log: PathBuf,
     policy: Option<&Value>,
 ) -> (Child, OwnedFd) {
     let _low = descriptors::reserve_up_to(10).unwrap();
@@ -275,14 +293,14 @@ pub(crate) fn spawn(
         },
     });
     let audit = File::options().create(true).append(true).open(root.join("audit")).unwrap();
-    let mut command = Command::new(env!("CARGO_BIN_EXE_terok-git-gate"));
+    let mut command = Command::new(program);
     command
         .env_clear()
         .env("PATH", path)
         .env("TEROK_LOG", "debug")
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
-        .stderr(File::options().create(true).append(true).open(log).unwrap())
+        .stderr(File::options().create(true).append(true).open(root.join("log")).unwrap())
         .fd_mappings(vec![
             FdMapping { parent_fd: says_ready, child_fd: 3 },
             FdMapping { parent_fd: listener, child_fd: 4 },
