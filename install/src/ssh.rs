@@ -12,6 +12,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::Serialize;
+use serde_json::{Value, json};
 use vault_store::Vault;
 use vault_store::scope::{Comment, ScopeName};
 use vault_store::ssh_key::generate::generate;
@@ -20,7 +21,7 @@ use vault_store::ssh_key::{Assignment, KeyKind, KeyPair, PublicKey, SshKeyError}
 use crate::Failure;
 use crate::cli::{GenerateKeyArgs, KeyType, ListKeysArgs, OwnerArgs, PublicKeyArgs, SshCommand};
 use crate::directories::Directories;
-use crate::output::{print, print_json, remark, table};
+use crate::output::{print, print_json, remark, table, tell};
 use crate::vault::open;
 
 #[derive(Debug)]
@@ -70,8 +71,16 @@ fn generate_key(directories: &Directories, args: &GenerateKeyArgs) -> Result<(),
     };
     let pair = generate(kind, comment)?;
     store(&mut vault, &args.owner, &pair)?;
-    print(&pair.public_line())?;
-    Ok(())
+    Ok(tell(args.json, &pair.public_line(), &made(&args.owner, &pair))?)
+}
+
+/// A key that is in the vault now, for programs.
+fn made(owner: &OwnerArgs, pair: &KeyPair) -> Value {
+    json!({
+        "fingerprint": pair.fingerprint(),
+        "scope": owner.scope.as_str(),
+        "public_key": pair.public_line(),
+    })
 }
 
 /// Stores a pair for its scope; what is worth knowing about it goes to standard error.
@@ -150,8 +159,7 @@ fn public(directories: &Directories, args: &PublicKeyArgs) -> Result<(), Failure
         (None, None) => vec![],
     };
     let lines: Vec<String> = keys.iter().map(PublicKey::public_line).collect();
-    print(&lines.join("\n"))?;
-    Ok(())
+    Ok(tell(args.json, &lines.join("\n"), &json!(lines))?)
 }
 
 /// The key an operator means.

@@ -19,14 +19,15 @@ use crate::Failure;
 use crate::cli::VaultCommand;
 use crate::directories::Directories;
 
-pub(crate) use self::open::{open, open_with, refuse_stdin_twice, sources};
-pub(crate) use self::routes_file::read as read_routes;
+pub(crate) use self::import::{Lendable, lendable};
+pub(crate) use self::open::{VaultError, open, open_with, refuse_stdin_twice, sources};
+pub(crate) use self::routes_file::{read as read_routes, update as update_route};
 
 pub(crate) fn run(directories: &Directories, command: VaultCommand) -> Result<(), Failure> {
     match command {
         VaultCommand::Init(args) => init::run(directories, &args),
         VaultCommand::Unlock(args) => session::unlock(directories, &args),
-        VaultCommand::Lock => session::lock(directories),
+        VaultCommand::Lock(args) => session::lock(directories, &args),
         VaultCommand::Status(args) => status::run(directories, &args),
         VaultCommand::Passphrase(command) => passphrase::run(directories, command),
         VaultCommand::Add(args) => add::run(directories, &args),

@@ -23,10 +23,10 @@ pub(crate) use upkeep::{
 pub(crate) enum VaultCommand {
     /// Make a new vault.
     Init(InitArgs),
-    /// Check the passphrase and keep it in memory for this login session.
-    Unlock(PassphraseArgs),
-    /// Forget the passphrase.
-    Lock,
+    /// Check the passphrase and keep what opens the vault in memory for this login session.
+    Unlock(VaultUnlockArgs),
+    /// Forget it.
+    Lock(LockArgs),
     /// Say where the vault is, who has its passphrase and what is in it.
     Status(StatusArgs),
     /// The passphrase itself: change it, seal it.
@@ -75,16 +75,45 @@ pub(crate) struct InitArgs {
     /// Do not keep the passphrase for this login session.
     #[arg(long)]
     pub(crate) no_remember: bool,
+    /// Print a JSON object.
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct PassphraseArgs {
+#[command(after_help = "\
+Examples:
+  terokctl vault unlock
+  terokctl vault unlock --passphrase-file F
+
+Kept is the key that is derived from the passphrase: whoever opens the vault next \
+is spared the derivation, about 0.1 s, and the passphrase lies nowhere.")]
+pub(crate) struct VaultUnlockArgs {
     /// Read the passphrase from FILE, or from standard input with `-`.
     #[arg(long, value_name = "FILE")]
     pub(crate) passphrase_file: Option<PathBuf>,
+    /// Keep the passphrase itself, for a program that shall show it or seal it.
+    #[arg(long)]
+    pub(crate) keep_passphrase: bool,
+    /// Print a JSON object.
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Example:
+  terokctl vault lock
+
+Supervisors that run keep the vault they have open.")]
+pub(crate) struct LockArgs {
+    /// Print a JSON object.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  terokctl vault status\n  terokctl vault status --json")]
 pub(crate) struct StatusArgs {
     /// Print a JSON object.
     #[arg(long)]
@@ -143,6 +172,9 @@ pub(crate) struct AddArgs {
     pub(crate) json_file: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) route: RouteArgs,
+    /// Print a JSON object.
+    #[arg(long)]
+    pub(crate) json: bool,
     #[command(flatten)]
     pub(crate) unlock: UnlockArgs,
 }
@@ -166,6 +198,7 @@ pub(crate) struct RouteArgs {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  terokctl vault list\n  terokctl vault list --json")]
 pub(crate) struct ListArgs {
     /// Print a JSON array.
     #[arg(long)]
@@ -175,9 +208,15 @@ pub(crate) struct ListArgs {
 }
 
 #[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  terokctl vault remove github\n  terokctl vault remove github --set work"
+)]
 pub(crate) struct RemoveArgs {
     #[command(flatten)]
     pub(crate) credential: CredentialArgs,
+    /// Print a JSON object.
+    #[arg(long)]
+    pub(crate) json: bool,
     #[command(flatten)]
     pub(crate) unlock: UnlockArgs,
 }
@@ -207,6 +246,9 @@ pub(crate) struct MintArgs {
 }
 
 #[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  terokctl vault token list\n  terokctl vault token list --json"
+)]
 pub(crate) struct TokenListArgs {
     /// Print a JSON array.
     #[arg(long)]
@@ -231,6 +273,9 @@ pub(crate) struct RevokeArgs {
     /// With --subject: only in this scope.
     #[arg(long, requires = "subject", value_parser = scope)]
     pub(crate) scope: Option<ScopeName>,
+    /// Print a JSON object.
+    #[arg(long)]
+    pub(crate) json: bool,
     #[command(flatten)]
     pub(crate) unlock: UnlockArgs,
 }

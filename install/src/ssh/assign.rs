@@ -1,10 +1,13 @@
 //! `ssh assign`, `default` and `remove`: which scopes have a key, and which key they offer first.
 
+use serde_json::{Value, json};
+use vault_store::scope::ScopeName;
+
 use super::find;
 use crate::Failure;
 use crate::cli::{AssignKeyArgs, DefaultKeyArgs, RemoveKeyArgs};
 use crate::directories::Directories;
-use crate::output::print;
+use crate::output::tell;
 use crate::vault::open;
 
 pub(super) fn assign(directories: &Directories, args: &AssignKeyArgs) -> Result<(), Failure> {
@@ -15,7 +18,8 @@ pub(super) fn assign(directories: &Directories, args: &AssignKeyArgs) -> Result<
         vault.set_default_ssh_key(&args.scope, key.id)?;
     }
     let verb = if is_new { "has" } else { "already has" };
-    print(&format!("scope {} {verb} key {}", args.scope, key.fingerprint))?;
+    let told = format!("scope {} {verb} key {}", args.scope, key.fingerprint);
+    tell(args.json, &told, &facts(&key.fingerprint, Some(&args.scope)))?;
     Ok(())
 }
 
@@ -23,7 +27,8 @@ pub(super) fn default(directories: &Directories, args: &DefaultKeyArgs) -> Resul
     let mut vault = open(directories, &args.unlock)?;
     let key = find(&vault, &args.fingerprint)?;
     vault.set_default_ssh_key(&args.scope, key.id)?;
-    print(&format!("scope {} offers key {} first", args.scope, key.fingerprint))?;
+    let told = format!("scope {} offers key {} first", args.scope, key.fingerprint);
+    tell(args.json, &told, &facts(&key.fingerprint, Some(&args.scope)))?;
     Ok(())
 }
 
@@ -32,8 +37,8 @@ pub(super) fn remove(directories: &Directories, args: &RemoveKeyArgs) -> Result<
     let key = find(&vault, &args.fingerprint)?;
     let Some(scope) = &args.scope else {
         vault.remove_ssh_key(key.id)?;
-        print(&format!("removed key {} from the vault", key.fingerprint))?;
-        return Ok(());
+        let told = format!("removed key {} from the vault", key.fingerprint);
+        return Ok(tell(args.json, &told, &facts(&key.fingerprint, None))?);
     };
     if !vault.unassign_ssh_key(scope, key.id)? {
         let scope = scope.clone();
@@ -43,6 +48,11 @@ pub(super) fn remove(directories: &Directories, args: &RemoveKeyArgs) -> Result<
         Some(_) => "other scopes still have it",
         None => "nobody had it any more, so it is out of the vault",
     };
-    print(&format!("removed key {} from scope {scope}; {rest}", key.fingerprint))?;
-    Ok(())
+    let told = format!("removed key {} from scope {scope}; {rest}", key.fingerprint);
+    Ok(tell(args.json, &told, &facts(&key.fingerprint, Some(scope)))?)
+}
+
+/// Without a scope it is every one.
+fn facts(fingerprint: &str, scope: Option<&ScopeName>) -> Value {
+    json!({ "fingerprint": fingerprint, "scope": scope.map(ScopeName::as_str) })
 }

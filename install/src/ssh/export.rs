@@ -4,13 +4,14 @@ use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
+use serde_json::json;
 use vault_store::ssh_key::export::{ExportError, export};
 
 use super::SshError;
 use crate::Failure;
 use crate::cli::ExportKeyArgs;
 use crate::directories::Directories;
-use crate::output::{print, remark};
+use crate::output::{print, print_json, remark};
 use crate::private_file;
 use crate::secret_source::Source;
 use crate::vault::{open, refuse_stdin_twice};
@@ -39,10 +40,13 @@ pub(super) fn run(directories: &Directories, args: &ExportKeyArgs) -> Result<(),
     let text = export(&key, &passphrase)
         .map_err(|why| ExportFailed::Key { fingerprint: fingerprint.clone(), why })?;
     if to_stdout {
-        print(text.expose())?;
+        print(text.expose())?; // whatever was asked for beside it
     } else {
         private_file::create(&args.file, text.expose().as_bytes())
             .map_err(|why| ExportFailed::Write { file: args.file.clone(), why })?;
+        if args.json {
+            print_json(&json!({ "fingerprint": fingerprint, "file": args.file }))?;
+        }
         remark(&format!("wrote key {fingerprint} to {}", args.file.display()));
     }
     Ok(())

@@ -9,11 +9,11 @@ use std::path::{Path, PathBuf};
 use vault_store::ssh_key::KeyPair;
 use vault_store::ssh_key::file::{ImportError, import, match_public_line};
 
-use super::store;
+use super::{made, store};
 use crate::Failure;
 use crate::cli::ImportKeyArgs;
 use crate::directories::Directories;
-use crate::output::print;
+use crate::output::tell;
 use crate::secret_source::{Source, can_ask};
 use crate::vault::{open, refuse_stdin_twice};
 
@@ -34,8 +34,7 @@ pub(super) fn run(directories: &Directories, args: &ImportKeyArgs) -> Result<(),
         None => pair,
     };
     store(&mut open(directories, &args.unlock)?, &args.owner, &pair)?;
-    print(&pair.public_line())?;
-    Ok(())
+    Ok(tell(args.json, &pair.public_line(), &made(&args.owner, &pair))?)
 }
 
 fn read(path: &Path, own: Option<&Source>) -> Result<KeyPair, Failure> {

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use serde_json::json;
 use terok_shared::secret::Secret;
 use vault_store::credential::{Credential, KeyType, MalformedCredential};
 
@@ -12,7 +13,7 @@ use crate::cli::{AddArgs, CredentialType};
 use crate::credential_name::ProviderName;
 use crate::directories::Directories;
 use crate::known_provider;
-use crate::output::print;
+use crate::output::tell;
 use crate::secret_source::{SecretError, Source};
 
 #[derive(Debug)]
@@ -47,11 +48,18 @@ pub(super) fn run(directories: &Directories, args: &AddArgs) -> Result<(), Failu
 
     let verb = if was_there { "replaced" } else { "stored" };
     let route = if routed { "written to" } else { "as it was in" };
-    print(&format!(
+    let told = format!(
         "{verb} the credential for {provider} in set {set}; its route is {route} {}",
         routes.display()
-    ))?;
-    Ok(())
+    );
+    let facts = json!({
+        "provider": provider.as_str(),
+        "set": set.as_str(),
+        "replaced": was_there,
+        "routes": routes,
+        "route_written": routed,
+    });
+    Ok(tell(args.json, &told, &facts)?)
 }
 
 fn source(args: &AddArgs) -> Source {

@@ -14,7 +14,8 @@ mod json_file;
 
 mod access_token;
 mod place;
-mod yaml;
+
+mod lend;
 
 use std::fmt;
 use std::thread::sleep;
@@ -24,6 +25,7 @@ use serde_json::{Map, Value};
 use terok_shared::secret::Secret;
 use vault_store::credential::{Credential, Kind};
 
+pub(crate) use self::lend::{Lendable, lendable};
 use self::place::PlaceError;
 use super::add::header_value;
 use super::open::{open, refuse_stdin_twice};
@@ -32,8 +34,9 @@ use crate::Failure;
 use crate::cli::{ImportArgs, ImportFormat, RouteArgs};
 use crate::credential_name::ProviderName;
 use crate::directories::Directories;
-use crate::output::{print, remark};
+use crate::output::{print, print_json, remark};
 use crate::secret_source::{SecretError, Source};
+use crate::yaml::NotYaml;
 
 /// Programs that write their file in place leave it half-written for a moment.
 const TRIES: u32 = 20;
@@ -174,11 +177,16 @@ fn store(directories: &Directories, args: &ImportArgs, finds: Finds) -> Result<(
         routes.push((provider, route, renewed));
     }
     vault.put_credentials(args.set.as_str(), &credentials)?;
+    let mut stored = Vec::with_capacity(routes.len());
     for (provider, wish, renewed) in routes {
         routes_file::update(&directories.routes(), &provider, &wish).map_err(|why| {
             ImportError::RouteAfterwards { provider: provider.clone(), why: Box::new(why) }
         })?;
-        print(&format!("stored the credential for {provider} in set {}", args.set))?;
+        let told = format!("stored the credential for {provider} in set {}", args.set);
+        if !args.json {
+            print(&told)?;
+        }
+        stored.push(serde_json::json!({ "provider": provider.as_str(), "renewed": renewed }));
         if renewed {
             remark(&format!(
                 "note: the vault renews the login for {provider}; the program it came from will \
@@ -187,6 +195,9 @@ fn store(directories: &Directories, args: &ImportArgs, finds: Finds) -> Result<(
         }
     }
     finds.notes.iter().for_each(|note| remark(&format!("note: {note}")));
+    if args.json {
+        print_json(&serde_json::json!({ "set": args.set.as_str(), "stored": stored }))?;
+    }
     Ok(())
 }
 
@@ -204,6 +215,12 @@ fn with_members(mut credential: Credential, members: Map<String, Value>) -> Cred
         }
     }
     credential
+}
+
+impl From<NotYaml> for ContentError {
+    fn from(NotYaml { line }: NotYaml) -> Self {
+        Self::NotYaml { line }
+    }
 }
 
 impl fmt::Display for ContentError {

@@ -4,6 +4,7 @@ use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
+use serde_json::json;
 use terok_shared::secret::Secret;
 use vault_store::Vault;
 use vault_store::database::OpenError;
@@ -13,7 +14,7 @@ use super::session::remember;
 use crate::Failure;
 use crate::cli::InitArgs;
 use crate::directories::Directories;
-use crate::output::{print, remark};
+use crate::output::{remark, tell};
 use crate::private_file;
 use crate::secret_source::Source;
 
@@ -43,23 +44,31 @@ pub(super) fn run(directories: &Directories, args: &InitArgs) -> Result<(), Fail
     }
     let (passphrase, kept) = new_passphrase(args)?;
     Vault::create(&path, &passphrase)?;
-    print(&format!("made vault {}", path.display()))?;
+    let mut told = format!("made vault {}", path.display());
+    let mut facts = json!({ "vault": path, "unlocked": false });
     if !args.no_remember {
         match remember(directories, &passphrase) {
-            Ok(line) => print(&line)?,
+            Ok(line) => {
+                told += &format!("\n{line}");
+                facts["unlocked"] = true.into();
+            }
             // The vault is there and its passphrase known: no reason to fail.
             Err(why) => remark(&format!("note: {why}")),
         }
     }
     match kept {
         Kept::ByOperator => {}
-        Kept::InFile(file) => print(&format!("its passphrase is in {}", file.display()))?,
-        Kept::Nowhere => print(&format!(
-            "its passphrase, shown this once; keep it where you will find it:\n\n    {}",
-            passphrase.expose()
-        ))?,
+        Kept::InFile(file) => {
+            told += &format!("\nits passphrase is in {}", file.display());
+            facts["passphrase_file"] = json!(file);
+        }
+        Kept::Nowhere => {
+            told += "\nits passphrase, shown this once; keep it where you will find it:\n\n    ";
+            told += passphrase.expose();
+            facts["passphrase"] = json!(passphrase.expose());
+        }
     }
-    Ok(())
+    Ok(tell(args.json, Secret::from(told).expose(), &facts)?)
 }
 
 /// Asked for, read, or generated; a generated one is safe in its file before there is a vault.

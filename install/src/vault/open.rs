@@ -63,9 +63,9 @@ pub(crate) fn sources(directories: &Directories, unlock: &UnlockArgs) -> Sources
     Sources {
         sealed_file: layout::sealed_passphrase_beside(&db_path),
         db_path,
-        use_keyring: unlock.use_keyring,
+        use_keyring: directories.preferences.use_keyring(unlock),
         session_directories: directories.session_passphrases(),
-        passphrase_command: unlock.passphrase_command.clone().map(Secret::from),
+        passphrase_command: directories.preferences.passphrase_command(unlock),
     }
 }
 

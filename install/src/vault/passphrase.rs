@@ -7,6 +7,7 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use serde_json::json;
 use terok_shared::layout;
 use terok_shared::secret::Secret;
 use vault_store::Vault;
@@ -19,7 +20,7 @@ use super::session::remember;
 use crate::Failure;
 use crate::cli::{ChangePassphraseArgs, PassphraseCommand, SealPassphraseArgs};
 use crate::directories::Directories;
-use crate::output::{print, remark};
+use crate::output::{remark, tell};
 use crate::private_file;
 use crate::secret_source::Source;
 
@@ -58,11 +59,17 @@ fn change(directories: &Directories, args: &ChangePassphraseArgs) -> Result<(), 
         Err(RekeyError::Open(why)) => return Err(VaultError::Open { why, tier }.into()),
         other => other?,
     };
-    print(match rekeyed {
-        Rekeyed::Changed => "the vault has its new passphrase",
-        Rekeyed::Already => "the vault has this passphrase already",
-    })?;
-    tell_the_tiers(directories, args, &new)?;
+    let mut told = vec![
+        match rekeyed {
+            Rekeyed::Changed => "the vault has its new passphrase",
+            Rekeyed::Already => "the vault has this passphrase already",
+        }
+        .to_owned(),
+    ];
+    let tiers = tell_the_tiers(directories, args, &new, &mut told);
+    let changed = matches!(rekeyed, Rekeyed::Changed);
+    tell(args.json, &told.join("\n"), &json!({ "vault": path, "changed": changed, "told": told }))?;
+    tiers?;
     if let Some(tier @ (Tier::OsKeyring | Tier::Command)) = tier {
         remark(&format!("note: the {tier} still has the old one; give it the new one"));
     }
@@ -74,6 +81,7 @@ fn tell_the_tiers(
     directories: &Directories,
     args: &ChangePassphraseArgs,
     new: &Secret<String>,
+    told: &mut Vec<String>,
 ) -> Result<(), Failure> {
     if args.no_remember {
         for directory in directories.session_passphrases() {
@@ -81,7 +89,7 @@ fn tell_the_tiers(
         }
     } else {
         match remember(directories, new) {
-            Ok(line) => print(&line)?,
+            Ok(line) => told.push(line),
             Err(why) => remark(&format!("note: {why}")),
         }
     }
@@ -89,7 +97,7 @@ fn tell_the_tiers(
     if file.symlink_metadata().is_ok() {
         write_sealed(&file, new)
             .map_err(|why| PassphraseFailed::Stale { file: file.clone(), why: Box::new(why) })?;
-        print(&format!("sealed it again in {}", file.display()))?;
+        told.push(format!("sealed it again in {}", file.display()));
     }
     Ok(())
 }
@@ -107,7 +115,8 @@ fn seal_for_this_machine(
     Vault::open(&path, &passphrase).map_err(|why| VaultError::Open { why, tier })?;
     let file = layout::sealed_passphrase_beside(&path);
     write_sealed(&file, &passphrase)?;
-    print(&format!("sealed the passphrase to this machine in {}", file.display()))?;
+    let told = format!("sealed the passphrase to this machine in {}", file.display());
+    tell(args.json, &told, &json!({ "file": file }))?;
     Ok(())
 }
 

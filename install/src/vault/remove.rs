@@ -3,11 +3,13 @@
 
 use std::fmt;
 
+use serde_json::json;
+
 use super::open::open;
 use crate::Failure;
 use crate::cli::{CredentialArgs, RemoveArgs};
 use crate::directories::Directories;
-use crate::output::print;
+use crate::output::tell;
 
 #[derive(Debug)]
 struct NoSuchCredential {
@@ -22,7 +24,8 @@ pub(super) fn run(directories: &Directories, args: &RemoveArgs) -> Result<(), Fa
         let (provider, set) = (provider.to_string(), set.to_string());
         return Err(NoSuchCredential { provider, set }.into());
     }
-    print(&format!("removed the credential for {provider} from set {set}"))?;
+    let told = format!("removed the credential for {provider} from set {set}");
+    tell(args.json, &told, &json!({ "provider": provider.as_str(), "set": set.as_str() }))?;
     Ok(())
 }
 

@@ -49,7 +49,7 @@ pub(crate) fn read(path: &Path) -> Result<Table, RoutesFileError> {
 /// # Errors
 /// An unknown provider without an upstream; a table that cannot be read, or would be unusable
 /// afterwards. Nothing is changed then.
-pub(super) fn update(
+pub(crate) fn update(
     path: &Path,
     provider: &ProviderName,
     wish: &RouteArgs,

@@ -15,7 +15,7 @@ use crate::Failure;
 use crate::cli::{MintArgs, RevokeArgs, TokenCommand, TokenListArgs};
 use crate::credential_name::{NameError, ProviderName, SSH, SetName};
 use crate::directories::Directories;
-use crate::output::{count, print, print_json, remark, table};
+use crate::output::{count, print, print_json, remark, table, tell};
 
 #[derive(Debug)]
 enum TokenError {
@@ -126,7 +126,8 @@ fn revoke(directories: &Directories, args: &RevokeArgs) -> Result<(), Failure> {
     for stored in doomed {
         revoked += usize::from(vault.revoke_token(stored.token.expose())?);
     }
-    print(&format!("revoked {}", count(revoked, "token")))?;
+    let told = format!("revoked {}", count(revoked, "token"));
+    tell(args.json, &told, &serde_json::json!({ "revoked": revoked }))?;
     Ok(())
 }
 

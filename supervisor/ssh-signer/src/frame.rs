@@ -81,6 +81,7 @@ impl std::error::Error for FrameError {}
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     fn read_bytes(mut bytes: &[u8]) -> Result<Option<Vec<u8>>, FrameError> {
         terok_service::clients::block_on(async { read(&mut bytes).await }).unwrap()
@@ -98,5 +99,64 @@ mod tests {
         assert!(matches!(read_bytes(b"\0\0\0\0"), Err(FrameError::Empty)));
         assert!(matches!(read_bytes(b"\0\0\0\x05ab"), Err(FrameError::Io(_))));
         assert!(matches!(read_bytes(b"\0"), Err(FrameError::Io(_))));
+    }
+    /// Every frame of a stream, as it is read from pieces of this size.
+    fn read_all(stream: &[u8], piece: usize) -> Vec<Vec<u8>> {
+        let mut frames = Vec::new();
+        let mut pieces = Pieces(stream.chunks(piece).map(<[u8]>::to_vec).rev().collect());
+        terok_service::clients::block_on(async {
+            while let Ok(Some(frame)) = read(&mut pieces).await {
+                frames.push(frame);
+            }
+        })
+        .unwrap();
+        frames
+    }
+
+    /// A stream in pieces, the last one first.
+    struct Pieces(Vec<Vec<u8>>);
+
+    impl AsyncRead for Pieces {
+        fn poll_read(
+            mut self: std::pin::Pin<&mut Self>,
+            _: &mut std::task::Context<'_>,
+            to: &mut tokio::io::ReadBuf<'_>,
+        ) -> std::task::Poll<io::Result<()>> {
+            if let Some(mut part) = self.0.pop() {
+                let rest = part.split_off(part.len().min(to.remaining()));
+                to.put_slice(&part);
+                if !rest.is_empty() {
+                    self.0.push(rest);
+                }
+            }
+            std::task::Poll::Ready(Ok(()))
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn frames_are_read_whole_and_in_order_in_whatever_pieces_they_come(
+            frames in prop::collection::vec(prop::collection::vec(any::<u8>(), 1..300), 0..8),
+            piece in 1usize..40,
+        ) {
+            let mut stream = Vec::new();
+            for frame in &frames {
+                stream.extend((frame.len() as u32).to_be_bytes());
+                stream.extend(frame);
+            }
+            prop_assert_eq!(&read_all(&stream, piece), &frames);
+            stream.extend(b"\0\0\0");
+            prop_assert_eq!(read_all(&stream, piece), frames);
+        }
+
+        #[test]
+        fn no_stream_upsets_the_reader(
+            stream in prop::collection::vec(prop_oneof![Just(0u8), any::<u8>()], 0..300),
+            piece in 1usize..40,
+        ) {
+            for frame in read_all(&stream, piece) {
+                prop_assert!((1..=MAX_FRAME).contains(&frame.len()));
+            }
+        }
     }
 }

@@ -79,7 +79,7 @@ impl Life for Signer {
 
     fn serve(self) -> Result<(), Failure> {
         clients::block_on(async {
-            let desk = Desk { keeper: Keeper::on(self.line)?, audit: Rc::new(self.audit) };
+            let desk = Desk::new(Keeper::on(self.line)?, self.audit);
             let plain = Rc::new(self.plain);
             clients::serve(self.listener, MAX_CLIENTS, move |connection, drain| {
                 receive(connection, Rc::clone(&plain), desk.clone(), drain)

@@ -1,6 +1,9 @@
 //! One client: request and answer in turn. Its token says whose keys it sees; the keeper is asked
 //! anew each time, so a new key, rule or revocation needs no restart.
+//!
+//! A client does not wait for its line of the audit, which is written while the answer travels.
 
+use std::cell::Cell;
 use std::rc::Rc;
 
 use terok_service::clients::{Connection, Drain};
@@ -8,7 +11,7 @@ use terok_shared::secret::Secret;
 use tokio::io::BufReader;
 use vault_grant::fingerprint::fingerprint;
 use vault_grant::purpose::Purpose;
-use vault_grant::{Keeper, Refusal, Signing, ToSign};
+use vault_grant::{Keeper, Patience, Refusal, Signing, ToSign};
 
 use crate::audit::{Audit, Entry};
 use crate::binds::Binds;
@@ -23,14 +26,47 @@ const READ: usize = 2048;
 pub(crate) struct Desk {
     pub(crate) keeper: Keeper,
     pub(crate) audit: Rc<Audit>,
+    turns: Rc<Turns>,
+}
+
+/// Whose turn it was last: a client that signs again and again while no other does is answered
+/// sooner when nobody sleeps in between.
+#[derive(Default)]
+struct Turns {
+    clients: Cell<u64>,
+    last: Cell<u64>,
+}
+
+impl Desk {
+    pub(crate) fn new(keeper: Keeper, audit: Audit) -> Self {
+        Self { keeper, audit: Rc::new(audit), turns: Rc::default() }
+    }
 }
 
 struct Session {
     desk: Desk,
+    /// This client's number.
+    number: u64,
     token: Secret<String>,
     binds: Binds,
     /// The key asked for last and its fingerprint; clients rarely change it.
     named: (Vec<u8>, String),
+}
+
+/// What a client is told, and the line about it that the audit gets.
+struct Answered {
+    payload: Vec<u8>,
+    record: Option<Record>,
+}
+
+/// A request to sign and what became of it.
+#[derive(Default)]
+struct Record {
+    /// Kept for the audit alone: the keeper judges the data itself.
+    data: Vec<u8>,
+    scope: String,
+    subject: String,
+    outcome: &'static str,
 }
 
 /// A client that presents its token first.
@@ -58,8 +94,7 @@ async fn run(
     token: Secret<String>,
     mut drain: Drain,
 ) {
-    let mut session =
-        Session { desk, token, binds: Binds::default(), named: (vec![], String::new()) };
+    let mut session = Session::new(desk, token);
     loop {
         let payload = tokio::select! {
             payload = frame::read(&mut client) => payload,
@@ -70,21 +105,34 @@ async fn run(
             Ok(None) => return,
             Err(why) => return log::info!("client dropped: {why}"),
         };
-        let answer = session.answer(Request::parse(&payload)).await;
-        if let Err(why) = frame::write(&mut client, &answer).await {
+        let Answered { payload, record } = session.answer(Request::parse(&payload)).await;
+        let audit = async {
+            if let Some(record) = record {
+                session.write_down(&record);
+            }
+        };
+        // In this order: the audit's line waits for no client that takes its answer slowly.
+        let (written, ()) = tokio::join!(biased; frame::write(&mut client, &payload), audit);
+        if let Err(why) = written {
             return log::info!("client dropped: {why}");
         }
     }
 }
 
 impl Session {
-    async fn answer(&mut self, request: Request) -> Vec<u8> {
-        match request {
-            Request::Identities => self.identities().await,
+    fn new(desk: Desk, token: Secret<String>) -> Self {
+        let number = desk.turns.clients.get() + 1;
+        desk.turns.clients.set(number);
+        Self { desk, number, token, binds: Binds::default(), named: (vec![], String::new()) }
+    }
+
+    async fn answer(&mut self, request: Request) -> Answered {
+        let payload = match request {
             Request::Sign { public_blob, data, flags } => {
                 let route = self.binds.route();
-                self.sign(ToSign { public_blob, data, flags, route }).await
+                return self.sign(ToSign { public_blob, data, flags, route }).await;
             }
+            Request::Identities => self.identities().await,
             Request::Query => message::extensions(),
             Request::Bind(bind) => match self.binds.add(bind) {
                 Ok(()) => message::success(),
@@ -99,7 +147,8 @@ impl Session {
                 message::failure()
             }
             Request::Malformed => refused("malformed message"),
-        }
+        };
+        Answered { payload, record: None }
     }
 
     async fn identities(&self) -> Vec<u8> {
@@ -109,44 +158,54 @@ impl Session {
         }
     }
 
-    async fn sign(&mut self, to_sign: ToSign) -> Vec<u8> {
+    async fn sign(&mut self, to_sign: ToSign) -> Answered {
         if self.named.0 != to_sign.public_blob {
             self.named = (to_sign.public_blob.clone(), fingerprint(&to_sign.public_blob));
         }
-        // Kept for the audit: the keeper judges the data itself.
-        let data = to_sign.data.clone();
-        let purpose = Purpose::of(&data);
-        let entry =
-            Entry { key: &self.named.1, purpose, host: self.binds.host(), ..Entry::default() };
-        let audit = &self.desk.audit;
-        if self.binds.is_broken() && matches!(purpose, Some(Purpose::UserAuth(_))) {
-            audit.write(&Entry { outcome: "bind_refused", ..entry });
-            return refused("login after a session bind that was refused");
+        let mut record = Record { data: to_sign.data.clone(), ..Record::default() };
+        if self.binds.is_broken() && matches!(Purpose::of(&record.data), Some(Purpose::UserAuth(_)))
+        {
+            record.outcome = "bind_refused";
+            let payload = refused("login after a session bind that was refused");
+            return Answered { payload, record: Some(record) };
         }
-        match self.desk.keeper.sign(self.token(), to_sign).await {
+        let is_alone = self.desk.turns.last.replace(self.number) == self.number;
+        let patience = if is_alone { Patience::Awake } else { Patience::Sleeping };
+        let payload = match self.desk.keeper.sign(self.token(), to_sign, patience).await {
             Ok(Signing { scope, subject, outcome }) => {
-                let entry = Entry { scope: &scope, subject: &subject, ..entry };
+                (record.scope, record.subject) = (scope, subject);
                 match outcome {
                     Ok(signature) => {
-                        audit.write(&Entry { outcome: "ok", ..entry });
+                        record.outcome = "ok";
                         message::signature(&signature)
                     }
                     Err(denial) => {
-                        audit.write(&Entry { outcome: denial.outcome(), ..entry });
-                        refused(&format!("signature by {}: {denial}", entry.key))
+                        record.outcome = denial.outcome();
+                        refused(&format!("signature by {}: {denial}", self.named.1))
                     }
                 }
             }
             Err(refusal) => {
                 let (outcome, words) = reason(&refusal);
-                let (scope, subject) = match &refusal {
-                    Refusal::WrongScope(token) => (token.scope.as_str(), token.subject.as_str()),
-                    _ => ("", ""),
-                };
-                audit.write(&Entry { scope, subject, outcome, ..entry });
+                record.outcome = outcome;
+                if let Refusal::WrongScope(token) = refusal {
+                    (record.scope, record.subject) = (token.scope, token.subject);
+                }
                 refused(words)
             }
-        }
+        };
+        Answered { payload, record: Some(record) }
+    }
+
+    fn write_down(&self, record: &Record) {
+        self.desk.audit.write(&Entry {
+            scope: &record.scope,
+            subject: &record.subject,
+            key: &self.named.1,
+            purpose: Purpose::of(&record.data),
+            host: self.binds.host(),
+            outcome: record.outcome,
+        });
     }
 
     /// A copy for one question.

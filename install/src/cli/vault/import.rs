@@ -53,6 +53,9 @@ pub(crate) struct ImportArgs {
     /// Leave out the refresh token: the access token works until it expires.
     #[arg(long)]
     pub(crate) no_refresh: bool,
+    /// Print a JSON object.
+    #[arg(long)]
+    pub(crate) json: bool,
     #[command(flatten)]
     pub(crate) unlock: UnlockArgs,
 }

@@ -29,19 +29,34 @@ pub(crate) struct ChangePassphraseArgs {
     /// Do not keep the new passphrase for this login session.
     #[arg(long)]
     pub(crate) no_remember: bool,
+    /// Print a JSON object.
+    #[arg(long)]
+    pub(crate) json: bool,
     #[command(flatten)]
     pub(crate) unlock: UnlockArgs,
 }
 
 #[derive(Debug, Args)]
-#[command(after_help = "Needs systemd-creds; other users than root need systemd 257 or later.")]
+#[command(after_help = "\
+Example:
+  terokctl vault passphrase seal
+
+Needs systemd-creds; other users than root need systemd 257 or later.")]
 pub(crate) struct SealPassphraseArgs {
+    /// Print a JSON object.
+    #[arg(long)]
+    pub(crate) json: bool,
     #[command(flatten)]
     pub(crate) unlock: UnlockArgs,
 }
 
 #[derive(Debug, Args)]
-#[command(after_help = "Exit status 1 when there is a finding. Nothing is repaired.")]
+#[command(after_help = "\
+Examples:
+  terokctl vault check
+  terokctl vault check --json
+
+Exit status: 0 sound, 1 there is a finding, 2 wrong usage. Nothing is repaired.")]
 pub(crate) struct CheckArgs {
     /// Print a JSON array of findings.
     #[arg(long)]
@@ -60,6 +75,9 @@ on using this one.")]
 pub(crate) struct BackupArgs {
     /// The file to make; one that exists is never overwritten.
     pub(crate) file: PathBuf,
+    /// Print a JSON object.
+    #[arg(long)]
+    pub(crate) json: bool,
     #[command(flatten)]
     pub(crate) unlock: UnlockArgs,
 }

@@ -13,6 +13,8 @@ const PROVIDER: &str = "openai";
 struct File {
     #[serde(rename = "OPENAI_API_KEY")]
     api_key: Option<String>,
+    /// Which of the two counts, when both are there.
+    auth_mode: Option<String>,
     tokens: Option<Tokens>,
 }
 
@@ -27,7 +29,11 @@ struct Tokens {
 }
 
 pub(super) fn read(text: &str, with_refresh: bool) -> Result<Finds, ContentError> {
-    let found = match json::<File>(text)? {
+    let mut file = json::<File>(text)?;
+    if file.auth_mode.as_deref().is_some_and(|mode| mode.eq_ignore_ascii_case("apikey")) {
+        file.tokens = None;
+    }
+    let found = match file {
         File { tokens: Some(tokens), .. } => login(tokens, with_refresh),
         File { api_key: Some(key), .. } if !key.is_empty() => {
             Found::usual(PROVIDER, Credential::key(KeyType::ApiKey, &Secret::from(key)))
@@ -86,6 +92,10 @@ mod tests {
     #[test]
     fn an_api_key_is_read_where_there_is_no_login() {
         let finds = read(r#"{"OPENAI_API_KEY": "sk-1"}"#, true).unwrap();
+        assert_eq!(finds.found[0].credential.secret().unwrap().expose(), "sk-1");
+        let both = r#"{"OPENAI_API_KEY": "sk-1", "auth_mode": "apikey",
+            "tokens": {"access_token": "at"}}"#;
+        let finds = read(both, true).unwrap();
         assert_eq!(finds.found[0].credential.secret().unwrap().expose(), "sk-1");
         for text in ["{}", r#"{"OPENAI_API_KEY": ""}"#, r#"{"tokens": {"access_token": []}}"#, "{"]
         {

@@ -3,8 +3,8 @@
 use terok_shared::secret::Secret;
 use vault_store::credential::{Credential, KeyType};
 
-use super::yaml::Settings;
 use super::{ContentError, Finds, Found};
+use crate::yaml::Settings;
 
 pub(super) const HOST: &str = "github.com";
 

@@ -2,8 +2,8 @@
 
 use vault_store::credential::{Credential, KeyType};
 
-use super::yaml::Settings;
 use super::{ContentError, Finds, Found};
+use crate::yaml::Settings;
 
 pub(super) const HOST: &str = "gitlab.com";
 

@@ -16,6 +16,7 @@ use tokio::sync::{oneshot, watch};
 use zeroize::Zeroizing;
 
 use crate::line::{self, LineError, Packet};
+use crate::linger::Linger;
 use crate::message::{Answer, Grant, Identity, Notice, Question, Refusal, Reply, Request};
 use crate::signing::{Signing, ToSign};
 
@@ -36,6 +37,9 @@ struct Inner {
     /// would wake us.
     line: AsyncFd<OwnedFd>,
     open: Mutex<Open>,
+    /// Where messages arrive.
+    packet: Mutex<Packet>,
+    linger: Mutex<Linger>,
     epoch: watch::Sender<u64>,
 }
 
@@ -63,6 +67,8 @@ impl Keeper {
         let inner = Arc::new(Inner {
             line: awaited(line, Interest::READABLE)?,
             open: Mutex::new(open),
+            packet: Mutex::default(),
+            linger: Mutex::default(),
             epoch: watch::Sender::new(0),
         });
         tokio::spawn(listen(Arc::clone(&inner)));
@@ -86,8 +92,13 @@ impl Keeper {
     }
 
     /// A signature, or why this token's keys do not sign that.
-    pub async fn sign(&self, token: Secret<String>, to_sign: ToSign) -> Result<Signing, Refusal> {
-        match self.ask(Question::Sign { token, to_sign }).await? {
+    pub async fn sign(
+        &self,
+        token: Secret<String>,
+        to_sign: ToSign,
+        patience: Patience,
+    ) -> Result<Signing, Refusal> {
+        match self.ask_with(Question::Sign { token, to_sign }, patience).await? {
             Answer::Signing(signing) => Ok(signing),
             _ => Err(Refusal::Unavailable),
         }
@@ -99,7 +110,11 @@ impl Keeper {
     }
 
     pub(crate) async fn ask(&self, question: Question) -> Result<Answer, Refusal> {
-        let (answer, answered) = oneshot::channel();
+        self.ask_with(question, Patience::Sleeping).await
+    }
+
+    async fn ask_with(&self, question: Question, patience: Patience) -> Result<Answer, Refusal> {
+        let (answer, mut answered) = oneshot::channel();
         let id = self.inner.enter(question, answer).ok_or(Refusal::Unavailable)?;
         let _forget = Forget { inner: &self.inner, id };
         if self.inner.open().begin_looking() {
@@ -109,11 +124,23 @@ impl Keeper {
             log::warn!("ask the keeper: {why}");
             Refusal::Unavailable
         })?;
+        if patience == Patience::Awake {
+            self.inner.linger(&mut answered).await;
+        }
         match answered.await.unwrap_or(Err(Refusal::Unavailable)) {
             Ok(Answer::Refused(refusal)) => Err(refusal),
             answer => answer,
         }
     }
+}
+
+/// How an answer is waited for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Patience {
+    /// Others are served meanwhile.
+    Sleeping,
+    /// Without sleeping for a moment, while nobody else is served: for an asker that is alone.
+    Awake,
 }
 
 /// Takes a question off the list when its asker is done, or gone.
@@ -137,7 +164,7 @@ impl Open {
 
 impl Inner {
     fn open(&self) -> MutexGuard<'_, Open> {
-        self.open.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+        lock(&self.open)
     }
 
     fn enter(
@@ -173,19 +200,83 @@ impl Inner {
             .map_err(LineError::Io)?
     }
 
-    async fn hear(&self, packet: &mut Packet) -> Result<Reply, LineError> {
+    /// One message, if there is one.
+    fn receive(&self) -> Result<Reply, LineError> {
+        line::receive(self.line.as_fd(), &mut lock(&self.packet))
+    }
+
+    async fn hear(&self) -> Result<Reply, LineError> {
         loop {
             let mut ready = self.line.readable().await.map_err(LineError::Io)?;
-            match line::receive(self.line.as_fd(), packet) {
+            match self.receive() {
                 Err(LineError::WouldBlock) => ready.clear_ready(),
                 heard => return heard,
             }
         }
     }
 
+    /// Heeds what the keeper says within a moment, up to this answer.
+    async fn linger(&self, answered: &mut oneshot::Receiver<Result<Answer, Refusal>>) {
+        let Some(until) = lock(&self.linger).begin() else { return };
+        loop {
+            match self.receive() {
+                // The keeper may need this very processor.
+                Err(LineError::WouldBlock) if Instant::now() < until => std::thread::yield_now(),
+                Err(LineError::WouldBlock) => return lock(&self.linger).in_vain(),
+                heard => {
+                    if self.heed(heard).await.is_err() {
+                        return;
+                    }
+                    if !answered.is_empty() {
+                        return lock(&self.linger).found(until);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Does what a message asks for; gives back why there will be no other.
+    async fn heed(&self, heard: Result<Reply, LineError>) -> Result<(), LineError> {
+        match heard {
+            Ok(Reply::To(id, answer)) => {
+                if let Some(asked) = self.open().questions.remove(&id) {
+                    // An asker that went away is fine.
+                    let _ = asked.answer.send(Ok(answer));
+                }
+            }
+            Ok(Reply::Notice(Notice::Changed)) => self.forget_grants(),
+            Ok(Reply::Notice(Notice::Serving)) => {
+                self.forget_grants();
+                let again: Vec<u64> = self.open().questions.keys().copied().collect();
+                for id in again {
+                    if let Err(why) = self.say(id).await {
+                        log::warn!("ask the keeper again: {why}");
+                    }
+                }
+            }
+            Ok(Reply::Notice(Notice::Locked)) => {
+                self.forget_grants();
+                let open = std::mem::take(&mut self.open().questions);
+                for asked in open.into_values() {
+                    let _ = asked.answer.send(Err(Refusal::Locked));
+                }
+            }
+            Err(LineError::Malformed | LineError::TooLarge(_)) => {
+                log::warn!("the keeper said something malformed");
+            }
+            Err(why) => return Err(why),
+        }
+        Ok(())
+    }
+
     fn forget_grants(&self) {
         self.epoch.send_modify(|epoch| *epoch += 1);
     }
+}
+
+/// What is behind it is whole whenever the lock is free, also after a panic.
+fn lock<T>(held: &Mutex<T>) -> MutexGuard<'_, T> {
+    held.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
 /// Runs while there are open questions, and answers those that the keeper did not.
@@ -205,36 +296,10 @@ async fn give_up_on_old_questions(inner: Arc<Inner>) {
 }
 
 async fn listen(inner: Arc<Inner>) {
-    let mut packet = Packet::default();
     loop {
-        match inner.hear(&mut packet).await {
-            Ok(Reply::To(id, answer)) => {
-                if let Some(asked) = inner.open().questions.remove(&id) {
-                    // An asker that went away is fine.
-                    let _ = asked.answer.send(Ok(answer));
-                }
-            }
-            Ok(Reply::Notice(Notice::Changed)) => inner.forget_grants(),
-            Ok(Reply::Notice(Notice::Serving)) => {
-                inner.forget_grants();
-                let again: Vec<u64> = inner.open().questions.keys().copied().collect();
-                for id in again {
-                    if let Err(why) = inner.say(id).await {
-                        log::warn!("ask the keeper again: {why}");
-                    }
-                }
-            }
-            Ok(Reply::Notice(Notice::Locked)) => {
-                inner.forget_grants();
-                let open = std::mem::take(&mut inner.open().questions);
-                for asked in open.into_values() {
-                    let _ = asked.answer.send(Err(Refusal::Locked));
-                }
-            }
-            Err(LineError::Malformed | LineError::TooLarge(_)) => {
-                log::warn!("the keeper said something malformed");
-            }
-            Err(why) => return log::error!("line to the keeper: {why}"),
+        let heard = inner.hear().await;
+        if let Err(why) = inner.heed(heard).await {
+            return log::error!("line to the keeper: {why}");
         }
     }
 }

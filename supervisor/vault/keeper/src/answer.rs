@@ -45,6 +45,14 @@ pub(crate) struct Answerer {
     admitted: Vec<(Secret<String>, TokenInfo)>,
 }
 
+/// What a presented token stands for.
+enum Meant {
+    /// A row of the vault, or nothing.
+    Token(Secret<String>),
+    /// A provider's `default` credential.
+    Default { provider: &'static str },
+}
+
 struct Decoded {
     scope: String,
     key: SigningKey,
@@ -156,10 +164,17 @@ impl Answerer {
 
     /// The token's row, if this container may use it.
     fn admit(&mut self, token: &Secret<String>) -> Result<TokenInfo, Refusal> {
-        if let Some(info) = self.marker(token) {
-            return Ok(info);
-        }
-        let presented = token.expose();
+        let meant = match self.meant(token) {
+            Meant::Token(meant) => meant,
+            Meant::Default { provider } => {
+                return Ok(TokenInfo {
+                    credential_set: "default".to_owned(),
+                    provider: provider.to_owned(),
+                    ..TokenInfo::default()
+                });
+            }
+        };
+        let presented = meant.expose();
         if let Some((_, info)) = self.admitted.iter().find(|(known, _)| known.matches(presented)) {
             return Ok(info.clone());
         }
@@ -180,18 +195,21 @@ impl Answerer {
         if self.admitted.len() >= MAX_ADMITTED {
             self.admitted.remove(0);
         }
-        self.admitted.push((Secret::from(presented.clone()), info.clone()));
+        self.admitted.push((meant, info.clone()));
         Ok(info)
     }
 
-    /// A static marker stands for one provider's `default` credential, and carries no scope.
-    fn marker(&self, token: &Secret<String>) -> Option<TokenInfo> {
-        let (_, provider) = STATIC_MARKERS.iter().find(|(marker, _)| token.matches(marker))?;
-        self.limits.static_markers.then(|| TokenInfo {
-            credential_set: "default".to_owned(),
-            provider: (*provider).to_owned(),
-            ..TokenInfo::default()
-        })
+    /// A static marker stands for the token that the sidecar names for its provider, else for the
+    /// provider's `default` credential, and then carries no scope.
+    fn meant(&self, presented: &Secret<String>) -> Meant {
+        let token = |token: &String| Meant::Token(token.clone().into());
+        let marked = STATIC_MARKERS.iter().find(|(marker, _)| presented.matches(marker));
+        let Some((_, provider)) = marked else { return token(presented.expose()) };
+        match self.limits.marker_tokens.iter().find(|(of, _)| of == provider) {
+            Some((_, meant)) => token(meant),
+            None if self.limits.static_markers => Meant::Default { provider },
+            None => token(presented.expose()),
+        }
     }
 }
 

@@ -12,7 +12,7 @@ use signal_hook::consts::SIGTERM;
 use terok_service::{Failure, Inherited};
 use terok_shared::handover::TokenLimits;
 use vault_grant::refresh;
-use vault_grant::{Answer, Line, LineError, Notice, Packet, Question, Reply, Request};
+use vault_grant::{Answer, Line, LineError, Linger, Notice, Packet, Question, Reply, Request};
 use vault_store::Vault;
 
 use crate::answer::{Answerer, Role};
@@ -51,6 +51,10 @@ pub(crate) struct Keeper {
     /// How long nobody may ask anything before we leave; the next question starts another keeper.
     leave_after: Option<Duration>,
     last_asked: Instant,
+    /// Who signs one thing after another asks sooner than a sleeper wakes: until when the next
+    /// question is looked for.
+    awake_until: Option<Instant>,
+    linger: Linger,
 }
 
 impl Keeper {
@@ -72,6 +76,8 @@ impl Keeper {
             stop,
             leave_after: None,
             last_asked: Instant::now(),
+            awake_until: None,
+            linger: Linger::default(),
         })
     }
 
@@ -135,6 +141,9 @@ impl Keeper {
             Ok(Request { id, question }) => {
                 let answer = self.answerer.answer(asker.role, question);
                 asker.say(&Reply::To(id, answer));
+                if asker.role == Role::Signer {
+                    self.awake_until = self.linger.begin();
+                }
                 Ok(())
             }
             Err(LineError::WouldBlock) => Ok(()),
@@ -164,14 +173,16 @@ impl Keeper {
         self.askers.iter().for_each(|asker| asker.say(&Reply::Notice(notice)));
     }
 
-    fn wait(&self) -> io::Result<Woken> {
+    fn wait(&mut self) -> io::Result<Woken> {
         let mut watched = vec![readable(self.stop.as_fd()), readable(self.watch.as_fd())];
         watched.extend(self.askers.iter().map(|asker| readable(asker.line.as_fd())));
-        let leave_at = if self.refreshes.due().is_none() { self.leave_at() } else { None };
-        let due = [self.refreshes.due(), leave_at, self.watch.due()].into_iter().flatten().min();
-        match poll(&mut watched, due.map_or(PollTimeout::NONE, until)) {
-            Ok(_) | Err(nix::Error::EINTR) => {}
-            Err(errno) => return Err(errno.into()),
+        if !look_again(&mut watched, self.awake_until.take(), &mut self.linger)? {
+            let leave_at = if self.refreshes.due().is_none() { self.leave_at() } else { None };
+            let due = [self.refreshes.due(), leave_at, self.watch.due()].into_iter().flatten();
+            match poll(&mut watched, due.min().map_or(PollTimeout::NONE, until)) {
+                Ok(_) | Err(nix::Error::EINTR) => {}
+                Err(errno) => return Err(errno.into()),
+            }
         }
         let happened: Vec<bool> = watched.iter().map(|fd| fd.any() == Some(true)).collect();
         Ok(Woken {
@@ -186,6 +197,31 @@ struct Woken {
     stop: bool,
     database: bool,
     askers: Vec<usize>,
+}
+
+/// Looks until then without sleeping; whether anything happened.
+fn look_again(
+    watched: &mut [PollFd<'_>],
+    until: Option<Instant>,
+    linger: &mut Linger,
+) -> io::Result<bool> {
+    let Some(until) = until else { return Ok(false) };
+    loop {
+        match poll(watched, PollTimeout::ZERO) {
+            Ok(0) if Instant::now() >= until => {
+                linger.in_vain();
+                return Ok(false);
+            }
+            // The asker may need this very processor.
+            Ok(0) => std::thread::yield_now(),
+            Ok(_) => {
+                linger.found(until);
+                return Ok(true);
+            }
+            Err(nix::Error::EINTR) => return Ok(false),
+            Err(errno) => return Err(errno.into()),
+        }
+    }
 }
 
 /// Rounded up: waking a little early would only spin.

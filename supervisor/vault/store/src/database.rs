@@ -6,6 +6,8 @@
 mod create;
 mod new_file;
 
+mod derived_key;
+
 mod rekey;
 
 mod backup;
@@ -26,6 +28,7 @@ use terok_shared::secret::Secret;
 use zeroize::Zeroizing;
 
 pub use check::{Finding, check_files};
+pub use derived_key::is_derived;
 pub use error::DatabaseError;
 pub(crate) use error::During;
 pub use open_error::OpenError;

@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use rusqlite::{OptionalExtension, Row};
+use rusqlite::{OptionalExtension, Row, Transaction};
 use terok_shared::secret::Secret;
 use terok_shared::token::{EntropyError, Form, mint_phantom};
 
@@ -47,30 +47,30 @@ impl Vault {
         self.store_token(info, || form.mint())
     }
 
+    /// Stores tokens that were minted elsewhere: all of them, or on an error none.
+    ///
+    /// # Errors
+    /// One that is there already, whatever it grants.
+    pub fn put_tokens(&mut self, tokens: &[StoredToken]) -> Result<(), TokenError> {
+        for stored in tokens {
+            check_scope(&stored.info)?;
+        }
+        self.write(|transaction| {
+            for StoredToken { token, info } in tokens {
+                insert(transaction, token, info)?;
+            }
+            Ok(())
+        })
+    }
+
     fn store_token(
         &mut self,
         info: &TokenInfo,
         mint: impl FnOnce() -> Result<Secret<String>, EntropyError>,
     ) -> Result<Secret<String>, TokenError> {
-        if !info.scope.is_empty() {
-            ScopeName::parse(&info.scope).map_err(TokenError::Scope)?;
-        }
+        check_scope(info)?;
         let token = mint().map_err(TokenError::NoRandomness)?;
-        self.write(|transaction| {
-            transaction
-                .execute(
-                    "INSERT INTO proxy_tokens (token, scope, subject, credential_set, provider)
-                     VALUES (?, ?, ?, ?, ?)",
-                    (
-                        token.expose(),
-                        &info.scope,
-                        &info.subject,
-                        &info.credential_set,
-                        &info.provider,
-                    ),
-                )
-                .during("store a token")
-        })?;
+        self.write(|transaction| insert(transaction, &token, info))?;
         Ok(token)
     }
 
@@ -127,6 +127,28 @@ impl Vault {
                 .during("revoke the tokens of a subject")
         })
     }
+}
+
+fn check_scope(info: &TokenInfo) -> Result<(), TokenError> {
+    if info.scope.is_empty() {
+        return Ok(());
+    }
+    ScopeName::parse(&info.scope).map(drop).map_err(TokenError::Scope)
+}
+
+fn insert(
+    transaction: &Transaction<'_>,
+    token: &Secret<String>,
+    info: &TokenInfo,
+) -> Result<(), DatabaseError> {
+    transaction
+        .execute(
+            "INSERT INTO proxy_tokens (token, scope, subject, credential_set, provider)
+             VALUES (?, ?, ?, ?, ?)",
+            (token.expose(), &info.scope, &info.subject, &info.credential_set, &info.provider),
+        )
+        .map(drop)
+        .during("store a token")
 }
 
 fn info_at(row: &Row<'_>, first: usize) -> rusqlite::Result<TokenInfo> {

@@ -12,6 +12,7 @@ mod fixture;
 use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::thread;
 
 use fixture::{Copy, passphrase, secret, token_info};
 use serde_json::{Value, json};
@@ -212,6 +213,49 @@ fn databases_of_ours_read_the_same_there_and_back() {
     );
 }
 
+/// The package's whole way from a session file to the data, and a change of the passphrase with
+/// what it found there.
+const BY_SESSION_FILE: &str = r#"
+import json, os, sys
+from pathlib import Path
+from terok_sandbox.vault.store import session_file
+from terok_sandbox.vault.store.db import CredentialDB
+from terok_sandbox.vault.store.encryption import rekey_in_place
+ask = json.load(sys.stdin)
+found = session_file.load(ask["path"])
+db = CredentialDB(Path(ask["path"]), passphrase=found)
+providers = db.list_credentials("default")
+db.store_credential("default", "theirs", {"type": "api_key", "key": "k"})
+db.close()
+rekey_in_place(Path(ask["path"]), found, ask["new"])
+print(json.dumps(providers))
+"#;
+
+#[test]
+fn a_session_file_with_the_derived_key_opens_the_vault_there_too() {
+    const NEW: &str = "changed there";
+    let copy = Copy::of(4);
+    let (vault, key) = Vault::open_deriving(&copy.path(), &passphrase()).unwrap();
+    let ours = vault.credentials().unwrap();
+    drop(vault);
+    let runtime_dir = copy.directory().join("run");
+    let directory = runtime_dir.join("terok/vault-session");
+    session_cache::remember(&directory, &copy.path(), &key).unwrap();
+    let ask = json!({"path": copy.path(), "new": NEW});
+    let found = python(BY_SESSION_FILE, &ask, Some(&runtime_dir));
+    session_cache::forget(&directory, &copy.path()).unwrap();
+    let Some(found) = found else { return };
+    let providers: Vec<&str> = ours
+        .iter()
+        .filter(|name| name.credential_set == "default")
+        .map(|name| name.provider.as_str())
+        .collect();
+    assert_eq!(found, json!(providers));
+    assert!(Vault::open(&copy.path(), &key).is_err());
+    let vault = Vault::open(&copy.path(), &secret(NEW)).unwrap();
+    assert_eq!(vault.credentials().unwrap().len(), ours.len() + 1);
+}
+
 #[test]
 fn a_vault_whose_passphrase_changed_and_its_backup_read_the_same_there() {
     const NEW: &str = "it's new – é";
@@ -226,6 +270,43 @@ fn a_vault_whose_passphrase_changed_and_its_backup_read_the_same_there() {
         };
         assert_same(&vault, &theirs);
     }
+}
+
+/// Writes a token as often as it is told.
+const WRITE_MANY: &str = r#"
+import json, sys
+from pathlib import Path
+from terok_sandbox.vault.store.db import CredentialDB
+ask = json.load(sys.stdin)
+db = CredentialDB(Path(ask["path"]), passphrase=ask["passphrase"])
+print(json.dumps([db.create_token("both", "theirs", "default", str(n)) for n in range(ask["times"])]))
+"#;
+
+#[test]
+fn writers_of_both_kinds_at_once_lose_nothing() {
+    const TIMES: usize = 150;
+    let copy = Copy::of(4);
+    let before = copy.open().tokens().unwrap().len();
+    let ask = json!({"path": copy.path(), "passphrase": passphrase().expose(), "times": TIMES});
+    let theirs = thread::scope(|threads| {
+        let theirs = threads.spawn(|| python(WRITE_MANY, &ask, None));
+        for _ in 0..2 {
+            threads.spawn(|| {
+                let mut vault = copy.open();
+                for _ in 0..TIMES {
+                    vault.mint_token(&token_info("both")).unwrap();
+                }
+            });
+        }
+        theirs.join().unwrap()
+    });
+    let Some(theirs) = theirs else { return };
+    let vault = copy.open();
+    assert_eq!(vault.tokens().unwrap().len(), before + 3 * TIMES);
+    for token in theirs.as_array().unwrap() {
+        assert!(vault.token(token.as_str().unwrap()).unwrap().is_some());
+    }
+    assert_eq!(vault.check(), []);
 }
 
 #[test]

@@ -105,6 +105,23 @@ fn a_static_marker_grants_the_default_credential_unless_refused() {
 }
 
 #[test]
+fn a_static_marker_stands_for_the_token_that_the_sidecar_names() {
+    let (marker, provider) = STATIC_MARKERS[0];
+    let mut house = house(TokenLimits { scope_id: "proj".into(), ..open() });
+    let name = |limits: &mut TokenLimits, token: &str| {
+        limits.marker_tokens = vec![(provider.to_owned(), token.to_owned())];
+    };
+    let own = house.broker_token.clone();
+    name(&mut house.answerer.limits, &own);
+    let granted = grant(&mut house, marker).unwrap().token;
+    assert_eq!((granted.subject.as_str(), granted.scope.as_str()), ("web", "proj"));
+    // Revoked with its token, although markers alone are honoured.
+    house.answerer.vault.revoke_token(&own).unwrap();
+    house.answerer.forget();
+    assert_eq!(grant(&mut house, marker).err(), Some(Refusal::UnknownToken));
+}
+
+#[test]
 fn a_missing_credential_is_told_apart_from_an_unusable_one() {
     let mut house = house(open());
     let missing = mint(&mut house.answerer.vault, "github");

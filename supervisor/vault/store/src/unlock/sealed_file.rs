@@ -27,6 +27,10 @@ const PROGRAM: &str = "systemd-creds";
 /// Longest sealed file that is read, in bytes. One with a TPM policy has about two kilobytes.
 const MAX_FILE: u64 = 64 * 1024;
 
+/// The first release whose program decrypts what was sealed for a user
+/// (systemd's NEWS, "CHANGES WITH 256").
+const FIRST_FOR_USERS: u32 = 256;
+
 const SEAL_AGAIN: &str = "seal the passphrase again on this machine, or remove the file";
 
 /// Decrypts the file if it exists. One that exists and cannot be decrypted closes the chain.
@@ -61,8 +65,25 @@ fn ask_program(program: &OsStr, file: &Path) -> Answer {
     command.args(["decrypt", "--user"]).arg(format!("--name={CREDENTIAL_NAME}")).arg(file).arg("-");
     match helper_program::read(command) {
         Ok(passphrase) => Answer::Passphrase(passphrase),
-        Err(why) => broken(file, format_args!("{PROGRAM} {why}")),
+        Err(why) => match too_old(program) {
+            Some(release) => Answer::Broken(format!(
+                "decrypt {}: {PROGRAM} {why}; it is of systemd {release}, and only systemd \
+                 {FIRST_FOR_USERS} or later decrypts for a user\n\
+                 hint: remove the file and use `terokctl vault unlock` or a passphrase command",
+                file.display()
+            )),
+            None => broken(file, format_args!("{PROGRAM} {why}")),
+        },
     }
+}
+
+/// Its release, where that is the reason why the program does not decrypt.
+fn too_old(program: &OsStr) -> Option<u32> {
+    let mut command = Command::new(program);
+    command.arg("--version");
+    let said = helper_program::read(command).ok()?;
+    let release = said.expose().strip_prefix("systemd ")?.split(' ').next()?.parse().ok()?;
+    (release < FIRST_FOR_USERS).then_some(release)
 }
 
 fn ask_systemd(socket: &Path, uid: u32, file: &Path) -> Answer {

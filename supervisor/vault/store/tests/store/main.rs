@@ -7,6 +7,7 @@ mod fixture;
 mod backup;
 mod check;
 mod crash;
+mod derived_key;
 mod export;
 mod key_files;
 mod migration;

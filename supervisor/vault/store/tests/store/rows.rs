@@ -8,7 +8,7 @@ use vault_store::credential::{Credential, CredentialError, KeyType};
 use vault_store::scope::{Comment, ScopeName};
 use vault_store::ssh_key::generate::generate;
 use vault_store::ssh_key::{KeyId, KeyKind, KeyPair, SshKeyError};
-use vault_store::token::TokenError;
+use vault_store::token::{StoredToken, TokenError};
 
 fn scope(name: &str) -> ScopeName {
     ScopeName::parse(name).unwrap()
@@ -154,6 +154,23 @@ fn tokens_are_minted_looked_up_and_revoked() {
     for never_made in ["", "terok-p-", "' OR 1=1 --", "a\0b"] {
         assert_eq!(vault.token(never_made).unwrap(), None);
     }
+}
+
+#[test]
+fn tokens_that_were_minted_elsewhere_are_stored_all_or_none() {
+    let copy = Copy::of(4);
+    let mut vault = copy.open();
+    let stored =
+        |token: &str, provider| StoredToken { token: secret(token), info: token_info(provider) };
+    vault.put_tokens(&[stored("one", "fake"), stored("two", "fakekey")]).unwrap();
+    assert_eq!(vault.token("two").unwrap().unwrap(), token_info("fakekey"));
+    let before = vault.tokens().unwrap().len();
+    vault.put_tokens(&[stored("three", "fake"), stored("one", "fakekey")]).unwrap_err();
+    assert_eq!(vault.tokens().unwrap().len(), before);
+    assert_eq!(vault.token("one").unwrap().unwrap(), token_info("fake"));
+    let mut misplaced = stored("four", "fake");
+    misplaced.info.scope = "a/b".into();
+    assert!(matches!(vault.put_tokens(&[misplaced]), Err(TokenError::Scope(_))));
 }
 
 #[test]

@@ -83,6 +83,29 @@ fn a_file_that_cannot_be_decrypted_closes_the_chain() {
     }
 }
 
+/// As Debian 12's 252 says it.
+#[test]
+fn a_systemd_that_is_too_old_is_named() {
+    let setup = Setup::new();
+    let old =
+        "[ \"$1\" = --version ] && { echo 'systemd 252 (252.38-1)'; echo +PAM; exit; }; exit 1";
+    let why = reason(ask_program(setup.program(old).as_os_str(), &setup.file));
+    assert!(why.contains("of systemd 252, and only systemd 256"), "{why}");
+    assert!(why.contains("\nhint: remove the file"), "{why}");
+    let new = old.replace("252", "257");
+    let why = reason(ask_program(setup.program(&new).as_os_str(), &setup.file));
+    assert!(why.contains("\nhint: seal the passphrase again"), "{why}");
+}
+
+/// The program of this machine, whatever it can.
+#[test]
+fn this_machines_own_program_opens_nothing_and_says_why() {
+    let setup = Setup::new();
+    let why = reason(ask_program(OsStr::new(PROGRAM), &setup.file));
+    assert!(why.starts_with("decrypt ") && why.contains("\nhint: "), "{why}");
+    assert!(!why.contains("c2Vh"), "{why}");
+}
+
 #[test]
 fn the_file_is_decrypted_for_this_purpose_alone() {
     let setup = Setup::new();
