@@ -3,14 +3,44 @@
 CARGO ?= cargo
 RUNTIMES ?= crun runc
 
-.PHONY: bench-broker bench-signer demo test build prerequisites test-programs test-podman test-runtimes lint bench-lifecycle clean
+.PHONY: release install uninstall archive deb test-deb
+.PHONY: bench-broker bench-gate bench-signer demo test build prerequisites test-programs test-podman test-runtimes lint bench-lifecycle clean
 
 # The main job on an embedded default, in a temporary directory.
-demo: prerequisites
+demo: prerequisites release
+	tests/podman/demo $(CURDIR)/target/release
+
+# The programs as they are installed and packaged. OpenSSL notes the time it was built at.
+release:
+	SOURCE_DATE_EPOCH=$$(packaging/version --epoch) \
 	$(CARGO) build --release --locked --package terok-hook --package terok-supervisor \
 	    --package vault-keeper --package terok-token-broker --package terok-ssh-signer \
 	    --package terok-git-gate --package terok-install
-	tests/podman/demo $(CURDIR)/target/release
+
+# Man pages, completions and documents too; builds first what is not built, so that this works for
+# root without a toolchain after `make release`. Hooks are `terokctl setup`'s, for each user.
+PREFIX ?= /usr/local
+DESTDIR ?=
+PROGRAMS ?= $(CURDIR)/target/release
+install:
+	@[ -x $(PROGRAMS)/terokctl ] || $(MAKE) release
+	packaging/install $(PROGRAMS) $(PREFIX) $(DESTDIR)
+
+uninstall:
+	packaging/install --remove $(PREFIX) $(DESTDIR)
+
+# An archive to unpack anywhere, a package for Debian, and SHA256SUMS of both.
+PACKAGES ?= $(CURDIR)/target/packages
+archive: release
+	packaging/archive $(PROGRAMS) $(PACKAGES)
+
+deb: release
+	packaging/deb $(PROGRAMS) $(PACKAGES)
+
+# Installs, uses and removes the package on a Debian made for it; root, debootstrap, Debian's mirror.
+SUITE ?= bookworm
+test-deb: deb
+	packaging/try-deb $(PACKAGES)/terok_*.deb $(SUITE)
 
 # Everything, on real podman with both runtimes where the machine allows it.
 test: prerequisites build test-programs test-podman
@@ -27,6 +57,9 @@ test-programs: build
 	@TEROK_TEST_PYTHON_CLIENTS=$$(tests/services/python-clients.sh $(CURDIR)/target/python-clients) \
 	    || echo 'skipped: Python clients of the broker'; \
 	export TEROK_TEST_PYTHON_CLIENTS; \
+	TEROK_TEST_PYTHON=$${TEROK_TEST_PYTHON:-$$(tests/signer/python-package.sh $(CURDIR)/target/python-package)} \
+	    || echo 'skipped: the Python package beside ours'; \
+	[ -z "$$TEROK_TEST_PYTHON" ] || export TEROK_TEST_PYTHON; \
 	if $(CARGO) nextest --version >/dev/null 2>&1; then \
 	    $(CARGO) nextest run --workspace --locked -E 'not (binary(podman) + binary(runtimes))'; \
 	else \
@@ -48,16 +81,19 @@ bench-broker:
 	$(CARGO) bench --locked --package terok-token-broker --bench broker
 
 # Parsers of foreign bytes, FUZZ_SECONDS each.
+.PHONY: fuzz
 FUZZ_SECONDS ?= 60
 fuzz:
 	fuzz/run $(FUZZ_SECONDS)
 
-# What a supervisor adds to a container's start and end, its memory and idle CPU.
-bench-lifecycle: prerequisites
-	$(CARGO) build --release --locked --package terok-hook --package terok-supervisor \
-	    --package vault-keeper --package terok-token-broker --package terok-ssh-signer \
-	    --package terok-git-gate --package terok-install
-	RUNTIMES="$(RUNTIMES)" tests/bench/lifecycle $(CURDIR)/target/release
+# What a supervisor adds to a container's start and end, its memory and idle CPU; writes a table.
+bench-lifecycle: prerequisites release
+	RUNTIMES="$(RUNTIMES)" tests/bench/lifecycle/run $(CURDIR)/target/release docs/benchmarks/lifecycle.md
+
+# The gate beside file://, git daemon and nginx with fcgiwrap; prints a table.
+bench-gate:
+	tests/bench/gate/prerequisites.sh
+	$(CARGO) bench --locked --package terok-git-gate --bench gate
 
 # The signer beside OpenSSH's ssh-agent; writes a table.
 bench-signer:

@@ -12,6 +12,14 @@ mod plan;
 
 mod start;
 
+mod placement;
+
+mod launch;
+
+mod daemon;
+
+mod unit;
+
 mod neighbour;
 
 mod stop;
@@ -68,8 +76,9 @@ fn act(invocation: &Invocation, state: &OciState) -> Exit {
     }
     let diary = diary_of(invocation, state);
     match plan::decide(invocation.stage, state) {
-        Ok(Plan::Start(start)) => match start::start(&start) {
+        Ok(Plan::Start(start)) => match start::start(&start, invocation.placement) {
             Ok(outcome) => {
+                outcome.remark.iter().for_each(|remark| diary.write(id, remark));
                 outcome.problems.iter().for_each(|problem| diary.write(id, problem));
                 diary.write(id, &outcome.to_string());
                 outcome.exit()

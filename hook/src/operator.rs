@@ -18,11 +18,13 @@ pub fn environment() -> Vec<(&'static str, PathBuf)> {
     if let Ok(Some(user)) = User::from_uid(Uid::from_raw(uid)) {
         variables.push(("HOME", user.dir));
     }
-    let runtime = PathBuf::from(format!("/run/user/{uid}"));
-    if owns(&runtime) {
-        variables.push(("XDG_RUNTIME_DIR", runtime));
-    }
+    variables.extend(runtime_directory().map(|directory| ("XDG_RUNTIME_DIR", directory)));
     variables
+}
+
+/// `/run/user/<uid>`, where a login made it.
+pub fn runtime_directory() -> Option<PathBuf> {
+    Some(PathBuf::from(format!("/run/user/{}", host_uid()))).filter(|directory| owns(directory))
 }
 
 /// Whether `directory` is a directory of ours, not reached through a symbolic link.

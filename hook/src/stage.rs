@@ -1,5 +1,5 @@
-//! How the hook was called: its stage, the state root its descriptor names, and the directory below
-//! which alone sidecars count.
+//! How the hook was called: its stage, the state root its descriptor names, the directory below
+//! which alone sidecars count, and where supervisors are to live.
 //!
 //! podman gives all stages of one descriptor the same arguments, so there is a descriptor, and a
 //! stage argument, for each.
@@ -10,6 +10,7 @@ use std::path::PathBuf;
 
 use terok_hook::admin_root::{AdminRoot, RootError};
 use terok_hook::operator;
+use terok_shared::placement::Placement;
 
 /// runtime-spec, config.md, "POSIX-platform Hooks".
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,6 +28,8 @@ pub(crate) struct Invocation {
     pub state_root: Option<PathBuf>,
     /// `--only-below`, where annotations are written by somebody we do not trust.
     pub only_below: Option<AdminRoot>,
+    /// `--placement`, for sidecars that do not say.
+    pub placement: Placement,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -35,11 +38,13 @@ pub(crate) enum UsageError {
     Unknown(OsString),
     NoValue(&'static str),
     OnlyBelow(RootError),
+    Placement(OsString),
 }
 
 impl Invocation {
     pub(crate) fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Self, UsageError> {
         let (mut stage, mut state_root, mut only_below) = (None, None, None);
+        let mut placement = Placement::default();
         let mut arguments = arguments;
         while let Some(argument) = arguments.next() {
             match argument.to_str() {
@@ -52,11 +57,17 @@ impl Invocation {
                     let root = AdminRoot::parse(directory(arguments.next(), "--only-below")?);
                     only_below = Some(root.map_err(UsageError::OnlyBelow)?);
                 }
+                Some("--placement") => {
+                    let word = arguments.next().unwrap_or_default();
+                    let parsed = word.to_str().and_then(Placement::parse);
+                    placement = parsed.ok_or(UsageError::Placement(word))?;
+                }
                 _ => return Err(UsageError::Unknown(argument)),
             }
         }
         let stage = stage.ok_or(UsageError::NoStage)?;
-        Ok(Self { stage, state_root: state_root.or_else(operator::installed_below), only_below })
+        let state_root = state_root.or_else(operator::installed_below);
+        Ok(Self { stage, state_root, only_below, placement })
     }
 }
 
@@ -80,10 +91,14 @@ impl fmt::Display for UsageError {
             Self::Unknown(what) => write!(f, "terok-hook: unknown argument {what:?}")?,
             Self::NoValue(option) => write!(f, "terok-hook: {option} needs a directory")?,
             Self::OnlyBelow(why) => write!(f, "terok-hook: --only-below: {why}")?,
+            Self::Placement(word) => {
+                write!(f, "terok-hook: --placement {word:?}: expected {}", Placement::WORDS)?;
+            }
         }
         write!(
             f,
-            "\nhint: terok-hook createRuntime|prestart|poststop [--state-root DIR] [--only-below DIR] < state"
+            "\nhint: terok-hook createRuntime|prestart|poststop [--state-root DIR] [--only-below DIR] \
+             [--placement auto|daemon|unit] < state"
         )
     }
 }
@@ -119,6 +134,16 @@ mod tests {
         assert_eq!(parse(&["poststart"]), Err(UsageError::Unknown("poststart".into())));
         for option in ["--state-root", "--only-below"] {
             assert_eq!(parse(&["poststop", option]), Err(UsageError::NoValue(option)));
+        }
+    }
+
+    #[test]
+    fn the_descriptor_may_say_where_supervisors_live() {
+        assert_eq!(parse(&["createRuntime"]).unwrap().placement, Placement::Auto);
+        let invocation = parse(&["createRuntime", "--placement", "unit"]).unwrap();
+        assert_eq!(invocation.placement, Placement::Unit);
+        for words in [&["poststop", "--placement"][..], &["poststop", "--placement", "x"]] {
+            assert!(matches!(parse(words), Err(UsageError::Placement(_))), "{words:?}");
         }
     }
 

@@ -4,39 +4,38 @@
 //! `createRuntime` descriptors) take turns; the second finds the first one's supervisor alive.
 
 use std::fmt;
-use std::fs::{DirBuilder, File, OpenOptions};
+use std::fs::{DirBuilder, File};
 use std::io::{self, Read};
 use std::os::fd::AsFd;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use nix::fcntl::{Flock, FlockArg};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use terok_hook::operator;
 use terok_shared::annotation::SidecarPath;
 use terok_shared::exit::Exit;
 use terok_shared::layout::StateRoot;
-use terok_shared::sibling::{self, SiblingError};
+use terok_shared::placement::{Placement, READINESS_FD};
 use terok_shared::sidecar::{self, OpenError, Sidecar, SidecarError};
-use terok_shared::sys::{descriptors, detach};
+use terok_shared::sys::descriptors;
 use terok_shared::{pid_file, readiness};
 
+use crate::launch::{Launch, LaunchError};
 use crate::neighbour::{self, Neighbour};
+use crate::placement::{self, Place};
 use crate::plan::Start;
 
-const SUPERVISOR: &str = "terok-supervisor";
 /// Longest the container's start may wait for us.
 const PATIENCE: Duration = Duration::from_secs(2);
 const LOCK_PAUSE: Duration = Duration::from_millis(5);
-/// The supervisor's end of the readiness pipe.
-const READINESS_FD: i32 = 3;
 
 #[derive(Debug)]
 pub(crate) struct Outcome {
     /// What does not work, one sentence each.
     pub problems: Vec<String>,
+    /// Why it lives elsewhere than wanted.
+    pub remark: Option<String>,
     pub kind: OutcomeKind,
     required: bool,
 }
@@ -72,7 +71,7 @@ enum Why {
     Open(OpenError),
     Sidecar(SidecarError),
     Locked,
-    Program(SiblingError),
+    Launch(LaunchError),
     Io { what: String, why: io::Error },
 }
 
@@ -105,47 +104,63 @@ fn refuse_if(refused: bool) -> Exit {
     if refused { Exit::Refused } else { Exit::Clean }
 }
 
-pub(crate) fn start(plan: &Start) -> Result<Outcome, StartError> {
+pub(crate) fn start(plan: &Start, placement: Placement) -> Result<Outcome, StartError> {
     let began = Instant::now();
     let optional = |why| StartError { why, required: false };
     let (file, text) = sidecar::read(&plan.sidecar).map_err(|why| optional(Why::Open(why)))?;
     let required = sidecar::insists(&text);
     let failed = |why| StartError { why, required };
-    Sidecar::parse(plan.sidecar.as_path(), &text).map_err(|why| failed(Why::Sidecar(why)))?;
+    let sidecar =
+        Sidecar::parse(plan.sidecar.as_path(), &text).map_err(|why| failed(Why::Sidecar(why)))?;
     let root = StateRoot::new(plan.sidecar.state_root());
-    let (kind, problems) = start_once(plan, &root, file, began).map_err(failed)?;
-    Ok(Outcome { problems, kind, required })
+    let turn = take_turn(file, began + PATIENCE).map_err(failed)?;
+    let outcome = match already_served(plan, &root).map_err(failed)? {
+        Some(kind) => Outcome { problems: vec![], remark: None, kind, required },
+        None => {
+            let place = placement::choose(&sidecar, placement);
+            let (kind, heard, remark) =
+                start_one(plan, &root, &sidecar, place, began).map_err(failed)?;
+            Outcome { problems: heard, remark, kind, required }
+        }
+    };
+    drop(turn);
+    Ok(outcome)
 }
 
-fn start_once(
-    plan: &Start,
-    root: &StateRoot,
-    sidecar: File,
-    began: Instant,
-) -> Result<(OutcomeKind, Vec<String>), Why> {
-    let _turn = take_turn(sidecar, began + PATIENCE)?;
+fn already_served(plan: &Start, root: &StateRoot) -> Result<Option<OutcomeKind>, Why> {
     make_directory(&root.pids())?;
     make_directory(&root.logs())?;
     if let Some(living) = pid_file::living(&root.pid_file(&plan.id), &plan.id) {
-        return Ok((OutcomeKind::AlreadyRunning(living.supervisor.pid()), vec![]));
+        return Ok(Some(OutcomeKind::AlreadyRunning(living.supervisor.pid())));
     }
-    if let Some(neighbour) = neighbour::find(plan, root) {
-        return Ok((OutcomeKind::Neighbour(neighbour), vec![]));
-    }
+    Ok(neighbour::find(plan, root).map(OutcomeKind::Neighbour))
+}
+
+fn start_one(
+    plan: &Start,
+    root: &StateRoot,
+    sidecar: &Sidecar,
+    place: Place,
+    began: Instant,
+) -> Result<(OutcomeKind, Vec<String>, Option<String>), Why> {
+    // Kept free for the supervisor's end of the pipe.
+    let _low = descriptors::reserve_up_to(READINESS_FD)
+        .map_err(|why| io_error("reserve descriptors".to_owned(), why))?;
     let log = root.container_log(&plan.id);
-    let (mut child, readiness) = spawn(plan, &log)?;
-    let pid = child.id() as i32;
-    let heard = listen(readiness, began + PATIENCE)
+    let launch = Launch::new(plan, &log).map_err(Why::Launch)?;
+    let (reader, writer) =
+        io::pipe().map_err(|why| io_error("make the readiness pipe".to_owned(), why))?;
+    let (mut started, remark) =
+        launch.at(place, &sidecar.runtime_dir, writer).map_err(Why::Launch)?;
+    let heard = listen(reader, began + PATIENCE)
         .map_err(|why| io_error("wait for the supervisor".to_owned(), why))?;
+    let pid = started.pid();
     let kind = match heard.end {
         End::Bound(endpoints) => OutcomeKind::Bound { pid, endpoints, took: began.elapsed() },
         End::Late => OutcomeKind::Late { pid },
-        End::Closed => {
-            let status = child.wait().map_or_else(|why| why.to_string(), |s| s.to_string());
-            OutcomeKind::Ended { status, log }
-        }
+        End::Closed => OutcomeKind::Ended { status: started.status(), log },
     };
-    Ok((kind, heard.problems))
+    Ok((kind, heard.problems, remark))
 }
 
 fn take_turn(sidecar: File, deadline: Instant) -> Result<Flock<File>, Why> {
@@ -169,38 +184,6 @@ fn make_directory(path: &Path) -> Result<(), Why> {
         }
         _ => Ok(()),
     }
-}
-
-fn spawn(plan: &Start, log: &Path) -> Result<(std::process::Child, io::PipeReader), Why> {
-    let step = |what: String| move |why| io_error(what, why);
-    let _low =
-        descriptors::reserve_up_to(READINESS_FD).map_err(step("reserve descriptors".to_owned()))?;
-    let (reader, writer) = io::pipe().map_err(step("make the readiness pipe".to_owned()))?;
-    let program = sibling::program(SUPERVISOR).map_err(Why::Program)?;
-    let output = OpenOptions::new()
-        .append(true)
-        .create(true)
-        .mode(0o600)
-        .custom_flags(libc::O_NOFOLLOW)
-        .open(log)
-        .map_err(step(format!("open {}", log.display())))?;
-    let errors = output.try_clone().map_err(step(format!("open {}", log.display())))?;
-    let mut command = Command::new(&program);
-    command
-        .arg("--sidecar")
-        .arg(plan.sidecar.as_path())
-        .args(["--container-id", plan.id.as_str()])
-        .args(["--container-pid", &plan.pid.to_string()])
-        .args(["--readiness-fd", &READINESS_FD.to_string()])
-        .env_clear()
-        .envs(operator::environment())
-        .current_dir("/")
-        .stdin(Stdio::null())
-        .stdout(output)
-        .stderr(errors);
-    let child = detach::spawn(command, writer.as_fd(), READINESS_FD)
-        .map_err(step(format!("start {}", program.display())))?;
-    Ok((child, reader))
 }
 
 struct Heard {
@@ -270,7 +253,7 @@ impl fmt::Display for StartError {
         match &self.why {
             Why::Open(why) => why.fmt(f),
             Why::Sidecar(why) => why.fmt(f),
-            Why::Program(why) => why.fmt(f),
+            Why::Launch(why) => why.fmt(f),
             Why::Locked => write!(
                 f,
                 "another hook of this container did not finish within {} s",

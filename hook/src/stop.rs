@@ -2,6 +2,7 @@
 //! supervisor is already gone, as it is nearly always: it watches the container itself.
 
 use std::fmt;
+use std::fs;
 use std::io;
 use std::os::fd::AsFd;
 use std::os::fd::OwnedFd;
@@ -65,6 +66,8 @@ pub(crate) fn stop(plan: &Stop) -> Result<Outcome, StopError> {
         None => Outcome::Gone,
     };
     pid_file::remove(&pid_file).map_err(StopError::PidFile)?;
+    // A supervisor that was killed leaves it too; its readers compare the pid anyway.
+    let _ = fs::remove_file(root.status_file(&plan.id));
     remove_sockets(plan);
     Ok(outcome)
 }

@@ -3,37 +3,41 @@
 //! Words that have rules (a container's name, a scope) are checked here, so that commands get
 //! typed values; everything that needs a look at files is the commands' own business.
 
+mod config;
 mod gate;
 mod hooks;
 mod launch;
 pub(crate) mod observe;
+mod setup;
 mod ssh;
 mod vault;
 
 use std::path::PathBuf;
 
-use clap::{ArgAction, Args, Parser, Subcommand};
+use clap::{ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use vault_store::scope::ScopeName;
 
 use crate::output::Verbosity;
 
+pub(crate) use config::{ConfigCommand, ConfigShowArgs};
 pub(crate) use gate::{
     BackupsArgs, CredentialHelperArgs, GateCommand, InitMirrorArgs, MirrorArgs, MirrorStatusArgs,
     PruneArgs, PushLogArgs, RestoreArgs, SyncArgs,
 };
 pub(crate) use hooks::{HooksCommand, InjectArgs};
 pub(crate) use launch::{
-    Activation, CleanupArgs, LaunchArgs, Mode, OciRuntime, PrepareArgs, RunArgs,
+    Activation, CleanupArgs, LaunchArgs, Mode, OciRuntime, Placement, PrepareArgs, RunArgs,
 };
+pub(crate) use setup::{SetupArgs, UninstallArgs};
 pub(crate) use ssh::{
     AssignKeyArgs, DefaultKeyArgs, ExportKeyArgs, GenerateKeyArgs, ImportKeyArgs, KeyRulesArgs,
     KeyType, ListKeysArgs, OwnerArgs, PublicKeyArgs, RemoveKeyArgs, SshCommand,
 };
 pub(crate) use vault::{
     AddArgs, BackupArgs, ChangePassphraseArgs, CheckArgs, CredentialArgs, CredentialType,
-    ImportArgs, ImportFormat, InitArgs, ListArgs, MintArgs, PassphraseArgs, PassphraseCommand,
+    ImportArgs, ImportFormat, InitArgs, ListArgs, LockArgs, MintArgs, PassphraseCommand,
     RemoveArgs, RevokeArgs, RouteArgs, SealPassphraseArgs, StatusArgs, TokenCommand, TokenListArgs,
-    VaultCommand,
+    VaultCommand, VaultUnlockArgs,
 };
 
 const EXAMPLES: &str = "\
@@ -48,8 +52,7 @@ Examples:
   terokctl doctor                             what is wrong, and what to do
   terokctl cleanup web                        revoke what `run` minted
 
-Exit status: 0 done, 1 failed, 2 wrong usage.
-Directories: TEROK_SANDBOX_STATE_DIR, TEROK_SANDBOX_RUNTIME_DIR, TEROK_VAULT_DIR.";
+Exit status: 0 done, 1 failed, 2 wrong usage. `terokctl config show` says where everything is.";
 
 /// Gives untrusted containers the use of credentials without the credentials.
 #[derive(Debug, Parser)]
@@ -65,7 +68,31 @@ pub(crate) struct Cli {
     pub(crate) command: Command,
 }
 
+/// What every command ends with that says nothing else about it.
+const EXIT_STATUS: &str = "Exit status: 0 done, 1 failed, 2 wrong usage.";
+
+/// The whole command line, for parsing, completions and man pages.
+pub(crate) fn command() -> clap::Command {
+    with_exit_status(Cli::command())
+}
+
+fn with_exit_status(command: clap::Command) -> clap::Command {
+    let said = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+    let command = match said {
+        said if said.contains("Exit status") => command,
+        said if said.is_empty() => command.after_help(EXIT_STATUS),
+        said => command.after_help(format!("{said}\n\n{EXIT_STATUS}")),
+    };
+    command.mut_subcommands(with_exit_status)
+}
+
 impl Cli {
+    /// Reads this process's arguments; ends it with a message when they are wrong.
+    pub(crate) fn read() -> Self {
+        let matches = command().get_matches();
+        Self::from_arg_matches(&matches).unwrap_or_else(|why| why.exit())
+    }
+
     pub(crate) fn verbosity(&self) -> Verbosity {
         match (self.quiet, self.verbose) {
             (true, _) => Verbosity::Quiet,
@@ -78,7 +105,6 @@ impl Cli {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Install the programs and make podman run the hooks.
-    #[command(after_help = "Run it again after an upgrade: it changes only what is missing.")]
     Setup(SetupArgs),
     /// Take back what setup did; vault, mirrors, logs and sidecars stay.
     Uninstall(UninstallArgs),
@@ -100,7 +126,11 @@ pub(crate) enum Command {
     /// Add our hooks where no hooks directory is read.
     #[command(subcommand)]
     Hooks(HooksCommand),
+    /// What is configured, and where.
+    #[command(subcommand)]
+    Config(ConfigCommand),
     /// Play the main job through in a temporary directory.
+    #[command(after_help = "Example:\n  terokctl demo")]
     Demo,
     /// Containers and their services.
     Status(observe::StatusArgs),
@@ -120,23 +150,6 @@ pub(crate) enum Command {
     Man(observe::ManArgs),
 }
 
-#[derive(Debug, Args)]
-pub(crate) struct SetupArgs {
-    /// Set the hooks of the Python package terok-sandbox aside; uninstall puts them back.
-    #[arg(long)]
-    pub(crate) replace: bool,
-    /// Say what would be changed, and change nothing.
-    #[arg(long)]
-    pub(crate) dry_run: bool,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct UninstallArgs {
-    /// Say what would be changed, and change nothing.
-    #[arg(long)]
-    pub(crate) dry_run: bool,
-}
-
 /// Where a command gets the vault's passphrase, when no tier of its own has it.
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Vault passphrase")]
@@ -145,17 +158,20 @@ pub(crate) struct UnlockArgs {
     /// cache.
     #[arg(long, value_name = "FILE")]
     pub(crate) passphrase_file: Option<PathBuf>,
-    /// A program that prints the passphrase; asked when the session cache has none.
+    /// A program that prints the passphrase; asked when the session cache has none [env:
+    /// TEROK_VAULT_PASSPHRASE_COMMAND, else the configuration].
+    #[arg(long, value_name = "COMMAND")]
+    pub(crate) passphrase_command: Option<String>,
+    /// Ask the desktop's keyring too; a locked one is left locked [env: TEROK_VAULT_USE_KEYRING,
+    /// else the configuration].
     #[arg(
         long,
-        value_name = "COMMAND",
-        env = "TEROK_VAULT_PASSPHRASE_COMMAND",
-        hide_env_values = true
+        value_name = "BOOL",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "true"
     )]
-    pub(crate) passphrase_command: Option<String>,
-    /// Ask the desktop's keyring too; a locked one is left locked.
-    #[arg(long, env = "TEROK_VAULT_USE_KEYRING")]
-    pub(crate) use_keyring: bool,
+    pub(crate) use_keyring: Option<bool>,
 }
 
 /// `%name` scopes hold the sandbox's own keys; no command here touches them.
@@ -168,33 +184,4 @@ fn scope(name: &str) -> Result<ScopeName, String> {
 }
 
 #[cfg(test)]
-mod tests {
-    use clap::CommandFactory;
-
-    use super::*;
-
-    #[test]
-    fn the_command_line_is_consistent() {
-        Cli::command().debug_assert();
-    }
-
-    #[test]
-    fn podmans_words_are_passed_on_as_they_are() {
-        let line = "terokctl run web --ssh -- --rm -it --ssh image sh -c exit";
-        let Command::Run(run) = Cli::parse_from(line.split(' ')).command else { unreachable!() };
-        assert_eq!(run.podman, ["--rm", "-it", "--ssh", "image", "sh", "-c", "exit"]);
-        assert!(Cli::try_parse_from(["terokctl", "run", "web"]).is_err());
-    }
-
-    #[test]
-    fn names_that_podman_or_a_path_cannot_have_are_usage_errors() {
-        for name in ["", "..", "a/b", "-x", "a b", "ä", "_a"] {
-            assert!(Cli::try_parse_from(["terokctl", "prepare", "--", name]).is_err(), "{name}");
-        }
-        assert!(Cli::try_parse_from(["terokctl", "prepare", "w.e-b_1"]).is_ok());
-        for scope in ["", "%host", "a/b"] {
-            let words = ["terokctl", "prepare", "web", "--scope", scope];
-            assert!(Cli::try_parse_from(words).is_err(), "{scope}");
-        }
-    }
-}
+mod tests;

@@ -1,7 +1,8 @@
 //! Where this operator's files are: state, runtime directory and vault.
 //!
-//! In: the environment and the user, read once. Out: absolute paths that everything else is
-//! derived from, so that a test or a second installation needs nothing but other variables.
+//! In: the environment, the configuration and the user, read once. Out: absolute paths that
+//! everything else is derived from, so that a test or a second installation needs nothing but
+//! other variables; and the operator's preferences.
 
 use std::env;
 use std::ffi::OsString;
@@ -12,6 +13,11 @@ use std::path::{Path, PathBuf};
 use nix::unistd::{User, geteuid};
 use terok_shared::layout::{self, StateRoot};
 
+use crate::Failure;
+use crate::config::{File, Layers, Origin, Preferences, Setting};
+
+/// The parent of state directory and vault, for every tool of the ecosystem.
+const ROOT_VARIABLE: &str = "TEROK_ROOT";
 const STATE_VARIABLE: &str = "TEROK_SANDBOX_STATE_DIR";
 const RUNTIME_VARIABLE: &str = "TEROK_SANDBOX_RUNTIME_DIR";
 const VAULT_VARIABLE: &str = "TEROK_VAULT_DIR";
@@ -23,6 +29,17 @@ pub(crate) struct Directories {
     pub(crate) runtime: PathBuf,
     vault: PathBuf,
     xdg_runtime: Option<PathBuf>,
+    origins: Origins,
+    pub(crate) preferences: Preferences,
+    pub(crate) layers: Layers,
+}
+
+/// Who has set each directory.
+#[derive(Debug)]
+struct Origins {
+    state: Origin,
+    runtime: Origin,
+    vault: Origin,
 }
 
 #[derive(Debug)]
@@ -35,11 +52,18 @@ impl Directories {
     /// This process's directories.
     ///
     /// # Errors
-    /// A user without a home directory, or a relative override without a working directory.
-    pub(crate) fn of_this_process() -> Result<Self, DirectoriesError> {
+    /// A user without a home directory, a relative override without a working directory, or a
+    /// configuration that cannot be used.
+    pub(crate) fn of_this_process() -> Result<Self, Failure> {
         let uid = geteuid();
         let home = || User::from_uid(uid).ok().flatten().map(|user| user.dir);
-        Self::resolve(uid.as_raw(), home, |name| env::var_os(name))
+        let own = env::var_os("HOME").filter(|home| !home.is_empty()).map(PathBuf::from);
+        let layers =
+            Layers::read(uid.as_raw(), own.or_else(home).as_deref(), |name| env::var_os(name))?;
+        let preferences = Preferences::resolve(&layers.file, |name| env::var(name).ok())?;
+        let variable = |name: &str| env::var_os(name);
+        let found = Self::resolve(uid.as_raw(), home, variable, &layers.file)?;
+        Ok(Self { preferences, layers, ..found })
     }
 
     /// Empty variables count as unset, and relative `XDG_*` ones too (XDG base directory
@@ -48,6 +72,7 @@ impl Directories {
         uid: u32,
         home: impl Fn() -> Option<PathBuf>,
         variable: impl Fn(&str) -> Option<OsString>,
+        file: &File,
     ) -> Result<Self, DirectoriesError> {
         let set = |name| variable(name).filter(|value| !value.is_empty()).map(PathBuf::from);
         let xdg = |name| set(name).filter(|path| path.is_absolute());
@@ -56,32 +81,64 @@ impl Directories {
                 .or_else(|| set("HOME").or_else(&home).map(|home| home.join(".local/share")))
                 .ok_or(DirectoriesError::NoHome { uid })
         };
-        let overridden = |name| {
-            set(name)
-                .map(|path| std::path::absolute(path).map_err(DirectoriesError::WorkingDirectory))
-                .transpose()
+        let overridden = |name: &'static str| {
+            let absolute =
+                |path| std::path::absolute(path).map_err(DirectoriesError::WorkingDirectory);
+            set(name).map(|path| Ok(Setting::environment(name, absolute(path)?))).transpose()
         };
-        let kept = |name, leaf: &str| match overridden(name)? {
-            Some(path) => Ok(path),
-            None if uid == 0 => Ok(Path::new("/var/lib/terok").join(leaf)),
-            None => Ok(data_home()?.join("terok").join(leaf)),
+        let default_root = || match uid {
+            0 => Ok(PathBuf::from("/var/lib/terok")),
+            _ => Ok(data_home()?.join("terok")),
+        };
+        let kept = |name, of_file: Option<&Setting<PathBuf>>, leaf: &str| {
+            let below = |root: Setting<PathBuf>| root.map(|root| root.join(leaf));
+            Ok(if let Some(path) = overridden(name)? {
+                path
+            } else if let Some(root) = overridden(ROOT_VARIABLE)? {
+                below(root)
+            } else if let Some(path) = of_file {
+                path.clone()
+            } else if let Some(root) = &file.root {
+                below(root.clone())
+            } else {
+                below(Setting::default(default_root()?))
+            })
         };
         let xdg_runtime = xdg("XDG_RUNTIME_DIR");
         let runtime = match overridden(RUNTIME_VARIABLE)? {
             Some(path) => path,
-            None if uid == 0 => "/run/terok/sandbox".into(),
+            None if uid == 0 => Setting::default("/run/terok/sandbox".into()),
             // Without a login session the variable is missing, but supervisors look there too.
-            None => xdg_runtime
-                .clone()
-                .unwrap_or_else(|| format!("/run/user/{uid}").into())
-                .join("terok/sandbox"),
+            None => Setting::default(
+                xdg_runtime
+                    .clone()
+                    .unwrap_or_else(|| format!("/run/user/{uid}").into())
+                    .join("terok/sandbox"),
+            ),
         };
+        let state = kept(STATE_VARIABLE, None, "sandbox")?;
+        let vault = kept(VAULT_VARIABLE, file.vault_dir.as_ref(), "vault")?;
         Ok(Self {
-            state: StateRoot::new(kept(STATE_VARIABLE, "sandbox")?),
-            vault: kept(VAULT_VARIABLE, "vault")?,
-            runtime,
+            origins: Origins { state: state.origin, runtime: runtime.origin, vault: vault.origin },
+            state: StateRoot::new(state.value),
+            vault: vault.value,
+            runtime: runtime.value,
             xdg_runtime,
+            preferences: Preferences::default(),
+            layers: Layers::default(),
         })
+    }
+
+    pub(crate) fn state_setting(&self) -> Setting<PathBuf> {
+        Setting { value: self.state.path().to_owned(), origin: self.origins.state.clone() }
+    }
+
+    pub(crate) fn runtime_setting(&self) -> Setting<PathBuf> {
+        Setting { value: self.runtime.clone(), origin: self.origins.runtime.clone() }
+    }
+
+    pub(crate) fn vault_setting(&self) -> Setting<PathBuf> {
+        Setting { value: self.vault.clone(), origin: self.origins.vault.clone() }
     }
 
     pub(crate) fn database(&self) -> PathBuf {
@@ -119,6 +176,13 @@ impl Directories {
             runtime: root.join("run"),
             vault: root.join("vault"),
             xdg_runtime: None,
+            origins: Origins {
+                state: Origin::Default,
+                runtime: Origin::Default,
+                vault: Origin::Default,
+            },
+            preferences: Preferences::default(),
+            layers: Layers::default(),
         }
     }
 }
@@ -143,10 +207,39 @@ mod tests {
     use super::*;
 
     fn resolve(uid: u32, variables: &[(&str, &str)]) -> Directories {
+        resolve_with(uid, variables, "")
+    }
+
+    fn resolve_with(uid: u32, variables: &[(&str, &str)], config: &str) -> Directories {
         let variable = |wanted: &str| {
             variables.iter().find(|(name, _)| *name == wanted).map(|(_, value)| value.into())
         };
-        Directories::resolve(uid, || Some("/home/op".into()), variable).unwrap()
+        let file = File::parse(Path::new("/c.yml"), config, None).unwrap();
+        Directories::resolve(uid, || Some("/home/op".into()), variable, &file).unwrap()
+    }
+
+    #[test]
+    fn a_configured_root_is_the_parent_of_state_and_vault() {
+        let set = resolve_with(7, &[], "paths: {root: /virt/terok}");
+        assert_eq!(set.state.path(), Path::new("/virt/terok/sandbox"));
+        assert_eq!(set.database(), Path::new("/virt/terok/vault/credentials.db"));
+        assert_eq!(set.vault_setting().origin.to_string(), "/c.yml:1");
+        assert_eq!(set.runtime_setting().origin, Origin::Default);
+        let apart = resolve_with(7, &[], "paths: {root: /r}\ncredentials: {dir: /v}");
+        assert_eq!(apart.database(), Path::new("/v/credentials.db"));
+        assert_eq!(apart.state.path(), Path::new("/r/sandbox"));
+    }
+
+    #[test]
+    fn variables_win_over_the_file_and_the_narrower_over_the_wider() {
+        let config = "paths: {root: /file}\ncredentials: {dir: /file-vault}";
+        let wide = resolve_with(7, &[(ROOT_VARIABLE, "/wide")], config);
+        assert_eq!(wide.state.path(), Path::new("/wide/sandbox"));
+        assert_eq!(wide.database(), Path::new("/wide/vault/credentials.db"));
+        let both = [(ROOT_VARIABLE, "/wide"), (VAULT_VARIABLE, "/narrow")];
+        let narrow = resolve_with(7, &both, config);
+        assert_eq!(narrow.vault_setting(), Setting::environment(VAULT_VARIABLE, "/narrow".into()));
+        assert_eq!(narrow.state_setting().origin, Origin::Environment(ROOT_VARIABLE));
     }
 
     #[test]
@@ -180,7 +273,7 @@ mod tests {
 
     #[test]
     fn nobodys_home_is_an_error_with_a_hint() {
-        let error = Directories::resolve(7, || None, |_| None).unwrap_err();
+        let error = Directories::resolve(7, || None, |_| None, &File::default()).unwrap_err();
         assert!(error.to_string().contains("\nhint: "));
     }
 }

@@ -2,7 +2,9 @@
 //! variables their clients read. Any other provider works with `--upstream`.
 
 use serde_json::{Map, Value, json};
-use vault_store::credential::{KeyType, Kind};
+use terok_shared::secret::Secret;
+use terok_shared::token::Form;
+use vault_store::credential::{Credential, KeyType, Kind};
 
 /// What a variable in the container holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,6 +70,24 @@ pub(crate) fn key_type(provider: &str) -> KeyType {
     }
 }
 
+/// A lone value for this provider: a key, unless it has the form of a login's access token.
+pub(crate) fn credential(provider: &str, value: &Secret<String>) -> Credential {
+    // What `claude setup-token` prints.
+    if provider == "anthropic" && value.expose().starts_with("sk-ant-oat") {
+        return Credential::oauth(value, None, None);
+    }
+    Credential::key(key_type(provider), value)
+}
+
+/// The form of a phantom token for clients of this provider, where some look at it before they
+/// send it. The logins of these two have another form than their keys.
+pub(crate) fn form(provider: &str, kind: Kind) -> Option<Form> {
+    match (provider, kind) {
+        ("anthropic" | "openai", Kind::Key) => None,
+        _ => Form::of(provider),
+    }
+}
+
 /// Variables that the provider's own clients read, besides `TEROK_<PROVIDER>_…`.
 pub(crate) fn variables(provider: &str, kind: Kind) -> &'static [Variable] {
     use Content::{BaseUrl, Token};
@@ -79,8 +99,12 @@ pub(crate) fn variables(provider: &str, kind: Kind) -> &'static [Variable] {
         ("anthropic", Kind::OAuth) => {
             &[("ANTHROPIC_AUTH_TOKEN", Token), ("ANTHROPIC_BASE_URL", BaseUrl(""))]
         }
+        // A login of Codex is for another API than keys are.
+        ("openai", Kind::OAuth) => {
+            &[("OPENAI_API_KEY", Token), ("OPENAI_BASE_URL", BaseUrl("/backend-api/codex"))]
+        }
         // OpenAI's libraries expect the version in the base URL.
-        ("openai", _) => &[("OPENAI_API_KEY", Token), ("OPENAI_BASE_URL", BaseUrl("/v1"))],
+        ("openai", Kind::Key) => &[("OPENAI_API_KEY", Token), ("OPENAI_BASE_URL", BaseUrl("/v1"))],
         ("mistral", _) => &[("MISTRAL_API_KEY", Token)],
         ("openrouter", _) => &[("OPENROUTER_API_KEY", Token)],
         ("sonarcloud", _) => &[("SONAR_TOKEN", Token), ("SONAR_HOST_URL", BaseUrl(""))],

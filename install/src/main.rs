@@ -2,7 +2,9 @@
 //! sentence why it could not.
 
 mod cli;
+mod config;
 mod demo;
+mod egress;
 mod gate;
 mod hooks;
 mod launch;
@@ -18,23 +20,23 @@ mod known_provider;
 mod output;
 mod private_file;
 mod secret_source;
+mod yaml;
 
 use std::io;
 use std::process::ExitCode;
 
-use clap::Parser;
 use log::LevelFilter;
 use terok_shared::logging;
 
-use crate::cli::{Cli, Command};
+use crate::cli::{Cli, Command, ConfigCommand};
 use crate::directories::Directories;
-use crate::output::{Verbosity, complain, print};
+use crate::output::{Verbosity, complain};
 
 /// Why a command failed. Nobody branches on it here any more: it is told.
 type Failure = Box<dyn std::error::Error>;
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = Cli::read();
     let verbosity = speak(&cli);
     match run(cli.command, verbosity) {
         Ok(()) => ExitCode::SUCCESS,
@@ -72,19 +74,8 @@ fn run(command: Command, verbosity: Verbosity) -> Result<(), Failure> {
     }
     let directories = Directories::of_this_process()?;
     match command {
-        Command::Setup(args) => {
-            let places = setup_places(&directories)?;
-            let python_hooks = match args.replace {
-                true => setup::PythonHooks::SetAside,
-                false => setup::PythonHooks::Refuse,
-            };
-            let options = setup::Options { python_hooks, run: setup_run(args.dry_run) };
-            print(&setup::setup(&places, &options)?.to_string())?;
-        }
-        Command::Uninstall(args) => {
-            let places = setup_places(&directories)?;
-            print(&setup::uninstall(&places, setup_run(args.dry_run))?.to_string())?;
-        }
+        Command::Setup(args) => setup::run_setup(&directories, &args)?,
+        Command::Uninstall(args) => setup::run_uninstall(&directories, &args)?,
         Command::Vault(command) => vault::run(&directories, command)?,
         Command::Ssh(command) => ssh::run(&directories, command)?,
         Command::Gate(command) => gate::run(&directories, command)?,
@@ -92,12 +83,13 @@ fn run(command: Command, verbosity: Verbosity) -> Result<(), Failure> {
         Command::Run(args) => launch::run(&directories, &args)?,
         Command::Cleanup(args) => launch::cleanup(&directories, &args)?,
         Command::Hooks(command) => hooks::run(&directories, command)?,
+        Command::Config(ConfigCommand::Show(args)) => config::show(&directories, &args)?,
         Command::Demo => demo::run()?,
         Command::Status(args) => observe::status(&directories, &args)?,
         Command::Logs(args) => observe::logs(&directories, &args)?,
         Command::Audit(args) => observe::audit(&directories, &args)?,
         Command::Doctor(args) => {
-            observe::doctor(&directories, &setup_places(&directories)?, &args, verbosity)?;
+            observe::doctor(&directories, &setup::Places::of(&directories)?, &args, verbosity)?;
         }
         Command::Respawn(args) => observe::respawn(&directories, &args)?,
         Command::Version(args) => {
@@ -106,15 +98,6 @@ fn run(command: Command, verbosity: Verbosity) -> Result<(), Failure> {
         Command::Completions(_) | Command::Man(_) => unreachable!("done above"),
     }
     Ok(())
-}
-
-fn setup_places(directories: &Directories) -> Result<setup::Places, Failure> {
-    setup::Places::of_this_process(directories.state.path().to_owned())
-        .map_err(|why| format!("find out about this machine: {why}").into())
-}
-
-fn setup_run(dry_run: bool) -> setup::Run {
-    if dry_run { setup::Run::Dry } else { setup::Run::Apply }
 }
 
 /// The reader of our output had enough.

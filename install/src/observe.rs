@@ -4,11 +4,13 @@
 //! brings a supervisor back.
 
 mod clock;
+mod fold;
 mod known;
 mod paint;
 mod podman;
 mod requests;
 mod supervisors;
+mod tree;
 
 mod audit;
 mod doctor;
@@ -23,3 +25,11 @@ pub(crate) use self::logs::run as logs;
 pub(crate) use self::respawn::run as respawn;
 pub(crate) use self::status::run as status;
 pub(crate) use self::version::run as version;
+
+/// How many of this operator's containers are being served.
+///
+/// # Errors
+/// The list of processes cannot be read.
+pub(crate) fn served(directories: &crate::directories::Directories) -> std::io::Result<usize> {
+    Ok(supervisors::of(&directories.state.sidecars())?.len())
+}

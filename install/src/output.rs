@@ -4,6 +4,7 @@ use std::io::{self, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde::Serialize;
+use serde_json::Value;
 
 /// Prints a result. A reader that has gone away (`| head`) is an error of its own kind, not a
 /// panic.
@@ -19,6 +20,11 @@ pub(crate) fn print(text: &str) -> io::Result<()> {
 /// Prints a result for programs.
 pub(crate) fn print_json(value: &impl Serialize) -> io::Result<()> {
     print(&serde_json::to_string_pretty(value).expect("results have text keys"))
+}
+
+/// Prints what was done: a sentence for people, the facts for programs.
+pub(crate) fn tell(json: bool, sentence: &str, facts: &Value) -> io::Result<()> {
+    if json { print_json(facts) } else { print(sentence) }
 }
 
 /// How much is said beside results and errors.

@@ -57,7 +57,7 @@ pub struct KeeperSlice {
 }
 
 /// Which tokens this container may use at all; the keeper grants nothing outside.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Default, Serialize, Deserialize)]
 pub struct TokenLimits {
     /// When not empty, a token's scope must be this one.
     pub scope_id: String,
@@ -65,6 +65,9 @@ pub struct TokenLimits {
     pub token_subject: Option<String>,
     /// Whether the static markers of known clients are honoured.
     pub static_markers: bool,
+    /// By provider, the phantom tokens that static markers stand for instead.
+    #[serde(default)]
+    pub marker_tokens: Vec<(String, String)>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]

@@ -6,6 +6,7 @@
 pub mod annotation;
 pub mod bundle;
 pub mod container;
+pub mod descriptor_packet;
 pub mod endpoint;
 pub mod exit;
 pub mod handover;
@@ -13,6 +14,7 @@ pub mod layout;
 pub mod logging;
 pub mod packet_pair;
 pub mod pid_file;
+pub mod placement;
 pub mod process;
 pub mod readiness;
 pub mod routes;

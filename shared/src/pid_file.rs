@@ -35,11 +35,19 @@ pub fn write(path: &Path, living: Living) -> io::Result<()> {
         .mode(0o600)
         .custom_flags(libc::O_NOFOLLOW)
         .open(&draft)?;
-    writeln!(file, "{}\n{}", living.supervisor.pid(), living.supervisor.started())?;
-    if let Some(container) = living.container {
-        writeln!(file, "{} {}", container.pid(), container.started())?;
+    let written = file.write_all(text(living).as_bytes()).and_then(|()| fs::rename(&draft, path));
+    if written.is_err() {
+        // On a full disk the file is there, and empty.
+        let _ = fs::remove_file(&draft);
     }
-    fs::rename(draft, path)
+    written
+}
+
+fn text(living: Living) -> String {
+    let line =
+        |process: Process, between| format!("{}{between}{}\n", process.pid(), process.started());
+    let container = living.container.map(|container| line(container, ' ')).unwrap_or_default();
+    line(living.supervisor, '\n') + &container
 }
 
 /// The living supervisor of `id`, if the file names one. A file that is missing, malformed, not

@@ -28,6 +28,11 @@ impl Service {
         }
     }
 
+    /// Whether its clients are served with what the keeper grants or signs.
+    pub fn asks_the_keeper(self) -> bool {
+        matches!(self, Self::Broker | Self::Signer)
+    }
+
     /// The word for it in logs.
     pub fn name(self) -> &'static str {
         match self {

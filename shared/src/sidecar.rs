@@ -1,10 +1,44 @@
 //! The sidecar: one JSON file per container that says what to serve it.
 //!
 //! `open` finds the file and refuses what somebody else could have written; `wire` reads typed
-//! members out of the JSON; this file says what a sidecar means.
+//! members out of the JSON; this file says what a sidecar means; `write` makes one. The JSON Schema
+//! of the file is `schema/sidecar.json`.
+//!
+//! A launcher writes one before the container's start and annotates the container with its path:
+//!
+//! ```
+//! use terok_shared::annotation;
+//! use terok_shared::container::ContainerName;
+//! use terok_shared::layout::StateRoot;
+//! use terok_shared::sidecar::{self, Sidecar};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let home = tempfile::tempdir()?;
+//! let root = StateRoot::new(home.path().join(".local/share/terok/sandbox"));
+//! let vault = home.path().join(".local/share/terok/vault/credentials.db");
+//! let mut web = Sidecar::new(
+//!     ContainerName::parse("web")?,
+//!     vault,
+//!     "/run/user/1000/terok/sandbox".into(),
+//! );
+//! web.scope_id = "app".to_owned();
+//! web.token_subject = Some("web".to_owned()); // only this container's tokens
+//! web.required = true; // no container without its supervisor
+//! let path = web.write(&root)?;
+//! let flag = format!("--annotation={}={}", annotation::KEY, path.as_path().display());
+//! assert!(flag.ends_with("/sidecar/web.json"));
+//!
+//! // The hook and the supervisor read it like this.
+//! let (_, json) = sidecar::read(&path)?;
+//! let read = Sidecar::parse(path.as_path(), &json)?;
+//! assert_eq!(read.token_subject.as_deref(), Some("web"));
+//! # Ok(())
+//! # }
+//! ```
 
 mod open;
 mod wire;
+mod write;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -12,9 +46,11 @@ use std::time::Duration;
 
 pub use open::{MAX_BYTES, OpenError, read};
 pub use wire::FieldError;
+pub use write::WriteError;
 
 use crate::container::ContainerName;
 use crate::layout;
+use crate::placement::Placement;
 use crate::secret::Secret;
 use wire::Members;
 
@@ -54,8 +90,12 @@ pub struct Sidecar {
     pub agent_token: Option<Secret<String>>,
     /// Extension: ports of the container's own loopback to serve on as well.
     pub loopback: Option<Loopback>,
+    /// Extension: among whose processes the supervisor lives, where it matters.
+    pub placement: Option<Placement>,
     /// Extension: whether the static markers of known clients are honoured.
     pub static_markers: bool,
+    /// Extension: by provider, the phantom tokens that static markers stand for here.
+    pub marker_tokens: Vec<(String, Secret<String>)>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -166,6 +206,12 @@ impl Sidecar {
             agent_token: agent_token(members)?,
             loopback: loopback(members)?,
             static_markers: members.boolean("static_markers")?.unwrap_or(true),
+            placement: placement(members)?,
+            marker_tokens: members
+                .strings("marker_tokens")?
+                .into_iter()
+                .map(|(provider, token)| (provider, token.into()))
+                .collect(),
             db_path,
         })
     }
@@ -206,6 +252,15 @@ fn activation(members: &Members) -> Result<Activation, FieldError> {
             format!("expected `eager` or `on-demand`, found the string {other:?}"),
         )),
     }
+}
+
+fn placement(members: &Members) -> Result<Option<Placement>, FieldError> {
+    const KEY: &str = "placement";
+    let Some(word) = members.string(KEY)? else { return Ok(None) };
+    let placement = Placement::parse(&word).ok_or_else(|| {
+        FieldError::new(KEY, format!("expected {}, found the string {word:?}", Placement::WORDS))
+    });
+    placement.map(Some)
 }
 
 /// Clients of the plain socket present no token, so the sidecar names the one they have.

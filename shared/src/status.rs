@@ -35,7 +35,9 @@ pub enum ServiceState {
     Starting,
     Running,
     Restarting,
-    /// Not tried again.
+    /// Ended too often in a row; a supervisor started anew would try again.
+    Failed,
+    /// Its part of the sidecar cannot be used: trying again changes nothing.
     GivenUp,
 }
 

@@ -7,3 +7,4 @@ pub mod landlock;
 pub mod memory;
 pub mod pid_namespace;
 pub mod signals;
+pub mod user_namespace;

@@ -4,6 +4,8 @@
 //! service that dies is restarted behind the same socket and nobody sees "connection refused". It
 //! ends with the container, on SIGTERM or SIGINT, and takes its children and sockets along.
 
+mod placed;
+
 mod arguments;
 
 mod container_watch;
@@ -34,6 +36,7 @@ mod supervise;
 
 use std::fs::File;
 use std::io::Write;
+use std::path::Path;
 use std::process::ExitCode;
 
 use nix::sys::resource::{Resource, setrlimit};
@@ -45,7 +48,7 @@ use terok_shared::pid_file::{self, Living};
 use terok_shared::process::Process;
 use terok_shared::sidecar::{self, Sidecar};
 use terok_shared::sys::{descriptors, signals};
-use terok_shared::{logging, readiness};
+use terok_shared::{logging, placement, readiness};
 
 use arguments::{Arguments, Parsed};
 use container_watch::ContainerWatch;
@@ -80,14 +83,23 @@ fn main() -> ExitCode {
     }
 }
 
-/// The life of the namespace helper, when that is what we were started as.
+/// What else we may have been started as: the namespace helper, or the beginning of a unit.
 fn helper() -> Option<ExitCode> {
     let mut arguments = std::env::args().skip(1);
-    if arguments.next()? != netns::HELPER {
-        return None;
+    match arguments.next()?.as_str() {
+        netns::HELPER => {
+            let ports: Vec<String> = arguments.collect();
+            Some(netns::enter(&ports).map_or(Exit::ServiceFailed, |()| Exit::Clean).into())
+        }
+        placement::ARGUMENT => {
+            logging::start("supervisor");
+            let hook = arguments.next().unwrap_or_default();
+            let why = placed::become_supervisor(Path::new(&hook));
+            log::error!("take over from the hook at {hook:?}: {why}");
+            Some(Exit::NothingStarted.into())
+        }
+        _ => None,
     }
-    let ports: Vec<String> = arguments.collect();
-    Some(netns::enter(&ports).map_or(Exit::ServiceFailed, |()| Exit::Clean).into())
 }
 
 /// Why nothing was served, and the status that says so.

@@ -8,16 +8,14 @@ mod enter;
 
 use std::fmt;
 use std::fs::File;
-use std::io::{self, IoSliceMut};
-use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::io;
+use std::os::fd::{OwnedFd, RawFd};
 use std::os::unix::fs::MetadataExt;
 use std::process::{Command, Stdio};
 
 use command_fds::{CommandFdExt, FdMapping};
-use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg};
-use terok_shared::packet_pair;
 use terok_shared::process::Process;
-use terok_shared::sys::descriptors;
+use terok_shared::{descriptor_packet, packet_pair};
 
 pub(crate) use enter::enter;
 
@@ -99,23 +97,7 @@ enum Answer {
 /// One packet: sockets, or words of what went wrong.
 fn receive(answer: &OwnedFd) -> io::Result<Answer> {
     let mut words = [0u8; 512];
-    let mut space = nix::cmsg_space!([RawFd; MAX_LISTENERS]);
-    let mut parts = [IoSliceMut::new(&mut words)];
-    let packet = recvmsg::<()>(
-        answer.as_raw_fd(),
-        &mut parts,
-        Some(&mut space),
-        MsgFlags::MSG_CMSG_CLOEXEC,
-    )?;
-    let mut sockets = Vec::new();
-    for message in packet.cmsgs()? {
-        if let ControlMessageOwned::ScmRights(numbers) = message {
-            for number in numbers {
-                sockets.push(descriptors::take(number)?);
-            }
-        }
-    }
-    let length = packet.bytes;
+    let (length, sockets) = descriptor_packet::receive(answer, &mut words)?;
     if sockets.is_empty() {
         let said = String::from_utf8_lossy(&words[..length]).into_owned();
         let said = if said.is_empty() { "it ended without a word".to_owned() } else { said };

@@ -1,5 +1,5 @@
-//! When a service that ended is started again: at once the first time, then ever later, and never
-//! when trying again changes nothing.
+//! When a service that ended is started again: at once the first time, then ever later, and no
+//! more when it has ended too often in a row or when trying again changes nothing.
 
 use std::time::Duration;
 
@@ -8,12 +8,17 @@ use terok_shared::exit::Exit;
 /// A service that ran this long was well: its next end is a first one again.
 const WELL: Duration = Duration::from_secs(10);
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
-const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+/// Ends in a row, the pauses between them 6.4 s together; what does not pass in that time is for
+/// the operator.
+pub(crate) const LIMIT: u32 = 9;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Next {
     After(Duration),
-    Never,
+    /// It ended `LIMIT` times in a row.
+    Failed,
+    /// It cannot use what it is given.
+    Unusable,
 }
 
 /// What one service's ends so far amount to.
@@ -27,16 +32,17 @@ impl Restarts {
     /// `status` is the exit status, `None` for a death by signal; `lived` the time since start.
     pub(crate) fn after(&mut self, status: Option<i32>, lived: Duration) -> Next {
         if status == Some(Exit::BadSidecar.code()) {
-            return Next::Never;
+            return Next::Unusable;
         }
         if lived >= WELL {
             self.in_a_row = 0;
         }
-        let pause = match self.in_a_row {
-            0 => Duration::ZERO,
-            n => FIRST_PAUSE.saturating_mul(1 << (n - 1).min(16)).min(LONGEST_PAUSE),
-        };
         self.in_a_row += 1;
+        let pause = match self.in_a_row {
+            1 => Duration::ZERO,
+            LIMIT.. => return Next::Failed,
+            n => FIRST_PAUSE * (1 << (n - 2)),
+        };
         self.total += 1;
         Next::After(pause)
     }
@@ -54,26 +60,28 @@ mod tests {
     }
 
     #[test]
-    fn pauses_grow_to_a_bound() {
+    fn pauses_grow_until_the_limit_is_reached() {
         let mut restarts = Restarts::default();
-        let pauses: Vec<_> = (0..40).map(|_| restarts.after(Some(4), SHORT)).collect();
-        assert_eq!(pauses[1], Next::After(FIRST_PAUSE));
-        assert_eq!(pauses[2], Next::After(FIRST_PAUSE * 2));
-        assert_eq!(pauses[39], Next::After(LONGEST_PAUSE));
-        assert_eq!(restarts.total, 40);
+        let next: Vec<_> = (0..LIMIT).map(|_| restarts.after(Some(4), SHORT)).collect();
+        assert_eq!(next[1], Next::After(FIRST_PAUSE));
+        assert_eq!(next[2], Next::After(FIRST_PAUSE * 2));
+        assert_eq!(next[7], Next::After(Duration::from_millis(3200)));
+        assert_eq!(next[8], Next::Failed);
+        assert_eq!(restarts.total, LIMIT - 1);
     }
 
     #[test]
     fn a_service_that_was_well_starts_over() {
         let mut restarts = Restarts::default();
-        for _ in 0..5 {
+        for _ in 1..LIMIT {
             restarts.after(Some(4), SHORT);
         }
         assert_eq!(restarts.after(None, WELL), Next::After(Duration::ZERO));
+        assert_eq!(restarts.after(None, SHORT), Next::After(FIRST_PAUSE));
     }
 
     #[test]
     fn a_bad_slice_is_not_tried_again() {
-        assert_eq!(Restarts::default().after(Some(2), SHORT), Next::Never);
+        assert_eq!(Restarts::default().after(Some(2), SHORT), Next::Unusable);
     }
 }

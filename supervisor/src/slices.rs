@@ -65,6 +65,11 @@ fn keeper(sidecar: &Sidecar, xdg_runtime_dir: Option<PathBuf>) -> KeeperSlice {
             scope_id: sidecar.scope_id.clone(),
             token_subject: sidecar.token_subject.clone(),
             static_markers: sidecar.static_markers,
+            marker_tokens: sidecar
+                .marker_tokens
+                .iter()
+                .map(|(provider, token)| (provider.clone(), token.expose().clone()))
+                .collect(),
         },
     }
 }
@@ -79,6 +84,18 @@ fn json<S: Serialize>(common: Common, service: S) -> Secret<Vec<u8>> {
 mod tests {
     use super::*;
     use std::path::Path;
+
+    #[test]
+    fn a_gates_policy_reaches_it_as_it_is() {
+        let mut json: serde_json::Value =
+            serde_json::from_str(include_str!("../../tests/fixtures/sidecar/socket.json")).unwrap();
+        json["gate_policy"] = serde_json::json!({ "protected": ["refs/heads/main"] });
+        let json = json.to_string();
+        let sidecar = Sidecar::parse(Path::new("/s/sidecar/c1.json"), json.as_bytes()).unwrap();
+        let text = text(&sidecar, Service::Gate, 1, None).unwrap();
+        let slice: Slice<GateSlice> = serde_json::from_slice(text.expose()).unwrap();
+        assert_eq!(slice.service.policy.unwrap()["protected"][0], "refs/heads/main");
+    }
 
     #[test]
     fn only_the_gate_learns_its_token_and_only_the_keeper_the_passphrase_command() {

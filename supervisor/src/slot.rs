@@ -1,5 +1,5 @@
-//! One service across its runs: dormant until its first client or started at once, restarted when
-//! it dies, given up when that changes nothing.
+//! One service across its runs: dormant until its first client, or a moment at most; restarted when
+//! it dies; left down when it dies too often or when that changes nothing.
 
 use std::io::Read;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -13,9 +13,13 @@ use terok_shared::sidecar::Activation;
 use terok_shared::status::{ServiceState, ServiceStatus};
 
 use crate::child::Child;
-use crate::restart::{Next, Restarts};
+use crate::restart::{LIMIT, Next, Restarts};
 use crate::supervise::readable;
 use crate::wiring::Wired;
+
+/// A container's own start goes first: it has to share the processors with ours, and many a
+/// container needs no service. Its first client ends the wait for all.
+const HEAD_START: Duration = Duration::from_millis(100);
 
 pub(crate) struct Slot {
     wired: Wired,
@@ -26,35 +30,45 @@ pub(crate) struct Slot {
 }
 
 enum State {
-    /// Started by its first client.
-    Dormant,
+    /// Started by its first client, or at this time.
+    Dormant(Option<Instant>),
     Running(Child),
     Waiting(Instant),
+    Down(Down),
+}
+
+/// Why it is not started again.
+#[derive(Clone, Copy)]
+enum Down {
+    Failed,
     GivenUp,
 }
 
 impl Slot {
     pub(crate) fn new(wired: Wired) -> Self {
         let state = match wired.activation {
-            Activation::Eager => State::Waiting(Instant::now()),
-            Activation::OnDemand { .. } => State::Dormant,
+            Activation::Eager => State::Dormant(Some(Instant::now() + HEAD_START)),
+            Activation::OnDemand { .. } => State::Dormant(None),
         };
         Self { wired, restarts: Restarts::default(), state, last_error: None }
     }
 
-    pub(crate) fn is_given_up(&self) -> bool {
-        matches!(self.state, State::GivenUp)
+    /// Whether it is not started again.
+    pub(crate) fn is_down(&self) -> bool {
+        matches!(self.state, State::Down(_))
     }
 
     pub(crate) fn status(&self) -> ServiceStatus {
         let (state, pid) = match &self.state {
-            State::Dormant => (ServiceState::Dormant, None),
+            State::Dormant(None) => (ServiceState::Dormant, None),
+            State::Dormant(Some(_)) => (ServiceState::Starting, None),
             State::Running(child) if child.ready.is_some() => {
                 (ServiceState::Starting, Some(child.pid()))
             }
             State::Running(child) => (ServiceState::Running, Some(child.pid())),
             State::Waiting(_) => (ServiceState::Restarting, None),
-            State::GivenUp => (ServiceState::GivenUp, None),
+            State::Down(Down::Failed) => (ServiceState::Failed, None),
+            State::Down(Down::GivenUp) => (ServiceState::GivenUp, None),
         };
         ServiceStatus {
             service: self.service().name().to_owned(),
@@ -65,21 +79,22 @@ impl Slot {
         }
     }
 
-    fn service(&self) -> Service {
+    pub(crate) fn service(&self) -> Service {
         self.wired.service
     }
 
     pub(crate) fn due(&self) -> Option<Instant> {
         match self.state {
             State::Waiting(due) => Some(due),
-            State::Dormant | State::Running(_) | State::GivenUp => None,
+            State::Dormant(due) => due,
+            State::Running(_) | State::Down(_) => None,
         }
     }
 
     pub(crate) fn child(&mut self) -> Option<&mut Child> {
         match &mut self.state {
             State::Running(child) => Some(child),
-            State::Dormant | State::Waiting(_) | State::GivenUp => None,
+            State::Dormant(_) | State::Waiting(_) | State::Down(_) => None,
         }
     }
 
@@ -90,8 +105,8 @@ impl Slot {
                 let ready = child.ready.as_ref().map(AsFd::as_fd);
                 std::iter::once(child.pidfd()).chain(ready).collect()
             }
-            State::Dormant => self.wired.doors().collect(),
-            State::Waiting(_) | State::GivenUp => vec![],
+            State::Dormant(_) => self.wired.doors().collect(),
+            State::Waiting(_) | State::Down(_) => vec![],
         }
     }
 
@@ -112,13 +127,26 @@ impl Slot {
         }
     }
 
-    /// Notices a first client, what a child has said, or how it ended.
+    /// Whether its first client has come; it is started then.
+    pub(crate) fn is_woken(&mut self) -> bool {
+        let woken = matches!(self.state, State::Dormant(_)) && self.wired.doors().any(is_readable);
+        if woken {
+            self.state = State::Waiting(Instant::now());
+        }
+        woken
+    }
+
+    /// Starts it too when others were woken that will need it, or that it would follow anyway.
+    pub(crate) fn join(&mut self, woken: &[Service]) {
+        let needed = self.service() == Service::Keeper && woken.iter().any(|s| s.asks_the_keeper());
+        if matches!(self.state, State::Dormant(due) if due.is_some() || needed) {
+            self.state = State::Waiting(Instant::now());
+        }
+    }
+
+    /// Notices what a child has said, or how it ended.
     pub(crate) fn look(&mut self) {
         let service = self.service();
-        if matches!(self.state, State::Dormant) && self.wired.doors().any(is_readable) {
-            self.state = State::Waiting(Instant::now());
-            return;
-        }
         let State::Running(child) = &mut self.state else { return };
         if let Some(ready) = &mut child.ready
             && is_readable(ready.as_fd())
@@ -132,7 +160,7 @@ impl Slot {
             Ok(None) => {}
             Ok(Some(status)) if self.wired.may_leave() && status.success() => {
                 log::debug!("{service} left for want of clients");
-                self.state = State::Dormant;
+                self.state = State::Dormant(None);
             }
             Ok(Some(status)) => {
                 let lived = child.since.elapsed();
@@ -152,11 +180,21 @@ impl Slot {
                 }
                 State::Waiting(Instant::now() + pause)
             }
-            Next::Never => {
+            Next::Failed => {
+                log::error!("{} ended {LIMIT} times in a row: not started again", self.service());
+                self.down(Down::Failed)
+            }
+            Next::Unusable => {
                 log::error!("{} is not started again", self.service());
-                State::GivenUp
+                self.down(Down::GivenUp)
             }
         };
+    }
+
+    /// Nobody will answer any more: clients are refused instead of waiting for ever.
+    fn down(&mut self, why: Down) -> State {
+        self.wired.close_listeners();
+        State::Down(why)
     }
 }
 
@@ -169,5 +207,41 @@ fn describe(status: ExitStatus) -> String {
         (Some(code), _) => format!("exit status {code}"),
         (None, Some(signal)) => format!("killed by signal {signal}"),
         (None, None) => status.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn slot(service: Service, activation: Activation) -> Slot {
+        let slice = Vec::new().into();
+        Slot::new(Wired { service, program: "/x".into(), slice, activation, descriptors: vec![] })
+    }
+
+    fn is_due(slot: &Slot) -> bool {
+        slot.due().is_some_and(|due| due <= Instant::now())
+    }
+
+    #[test]
+    fn the_container_has_a_head_start_that_the_first_client_ends_for_all() {
+        let mut gate = slot(Service::Gate, Activation::Eager);
+        let left = gate.due().unwrap().saturating_duration_since(Instant::now());
+        assert!(left > Duration::ZERO && left <= HEAD_START, "{left:?}");
+        gate.join(&[Service::Broker]);
+        assert!(is_due(&gate));
+    }
+
+    #[test]
+    fn on_demand_a_client_brings_the_keeper_along_if_it_needs_it() {
+        let demand = Activation::OnDemand { leave_after: Duration::from_secs(1) };
+        for (woken, comes) in [(Service::Gate, false), (Service::Broker, true)] {
+            let mut keeper = slot(Service::Keeper, demand);
+            keeper.join(&[woken]);
+            assert_eq!(is_due(&keeper), comes, "{woken}");
+            let mut signer = slot(Service::Signer, demand);
+            signer.join(&[woken]);
+            assert!(signer.due().is_none());
+        }
     }
 }

@@ -16,6 +16,7 @@ use crate::slot::Slot;
 pub(crate) struct StatusFile {
     path: Option<PathBuf>,
     told: Option<Status>,
+    complained: bool,
     supervisor: Process,
     container_name: ContainerName,
 }
@@ -26,10 +27,10 @@ impl StatusFile {
         supervisor: Process,
         container_name: ContainerName,
     ) -> Self {
-        Self { path, told: None, supervisor, container_name }
+        Self { path, told: None, complained: false, supervisor, container_name }
     }
 
-    /// Writes what is new; says once when it cannot.
+    /// Writes what is new; says once when it cannot, until it can again.
     pub(crate) fn tell(&mut self, slots: &[Slot]) {
         let Some(path) = &self.path else { return };
         let now = Status {
@@ -41,12 +42,15 @@ impl StatusFile {
         if self.told.as_ref() == Some(&now) {
             return;
         }
-        if let Err(why) = write(path, &now) {
-            log::warn!("write status file {}: {why}", path.display());
-            self.path = None;
-            return;
+        match write(path, &now) {
+            Ok(()) => (self.told, self.complained) = (Some(now), false),
+            // The next event tries again: a full disk may have room by then.
+            Err(why) if !self.complained => {
+                log::warn!("write status file {}: {why}", path.display());
+                self.complained = true;
+            }
+            Err(_) => {}
         }
-        self.told = Some(now);
     }
 }
 
@@ -68,6 +72,11 @@ fn write(path: &Path, status: &Status) -> std::io::Result<()> {
         .mode(0o600)
         .custom_flags(libc::O_NOFOLLOW)
         .open(&draft)?;
-    file.write_all(&serde_json::to_vec(status)?)?;
-    fs::rename(draft, path)
+    let text = serde_json::to_vec(status)?;
+    let written = file.write_all(&text).and_then(|()| fs::rename(&draft, path));
+    if written.is_err() {
+        // On a full disk the file is there, and empty.
+        let _ = fs::remove_file(&draft);
+    }
+    written
 }

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use signal_hook::consts::{SIGINT, SIGTERM};
+use terok_shared::service::Service;
 
 use crate::child::Child;
 use crate::container_watch::ContainerWatch;
@@ -24,8 +25,8 @@ const LOOK: Duration = Duration::from_millis(100);
 #[derive(Debug)]
 pub(crate) enum SuperviseError {
     Poll(io::Error),
-    /// Every service ended in a way that trying again does not change.
-    AllGivenUp,
+    /// No service is started again.
+    AllDown,
 }
 
 /// Starts every child and keeps them running until the container or somebody else, through `stop`,
@@ -44,8 +45,8 @@ pub(crate) fn supervise(
         if let Some(log) = &mut log {
             log.look_if_due();
         }
-        if slots.iter().all(Slot::is_given_up) {
-            break Err(SuperviseError::AllGivenUp);
+        if slots.iter().all(Slot::is_down) {
+            break Err(SuperviseError::AllDown);
         }
         let events = match wait(&stop, watch.as_ref(), &slots, log.as_ref().map(LogBound::due)) {
             Ok(events) => events,
@@ -65,6 +66,11 @@ pub(crate) fn supervise(
             break Ok(());
         }
         slots.iter_mut().for_each(Slot::look);
+        let woken = slots.iter_mut().filter_map(|slot| slot.is_woken().then(|| slot.service()));
+        let woken: Vec<Service> = woken.collect();
+        if !woken.is_empty() {
+            slots.iter_mut().for_each(|slot| slot.join(&woken));
+        }
     };
     end(&mut slots);
     ended
@@ -146,7 +152,7 @@ impl fmt::Display for SuperviseError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Poll(why) => write!(f, "wait for events: {why}"),
-            Self::AllGivenUp => write!(f, "no service can be started"),
+            Self::AllDown => write!(f, "no service can be started"),
         }
     }
 }

@@ -48,6 +48,15 @@ impl Wired {
         ours.map(|(descriptor, _)| descriptor.as_fd())
     }
 
+    /// Closes what clients connect to; lines between services stay, so that nobody takes the end
+    /// of another for trouble of its own.
+    pub(crate) fn close_listeners(&mut self) {
+        let listener = |number: RawFd| {
+            matches!(number, LISTENER_FD | LOOPBACK_LISTENER_FD | AGENT_LISTENER_FD)
+        };
+        self.descriptors.retain(|(_, number)| !listener(*number));
+    }
+
     /// Whether a clean end means that nobody needed it.
     pub(crate) fn may_leave(&self) -> bool {
         matches!(self.activation, Activation::OnDemand { .. })

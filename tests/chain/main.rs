@@ -5,6 +5,8 @@
 
 mod start;
 
+mod placement;
+
 mod stop;
 
 mod restart;

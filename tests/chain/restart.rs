@@ -7,6 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
+use serde_json::{Value, json};
 use terok_shared::endpoint::Endpoint;
 use terok_shared::process::Process;
 use terok_shared::service::Service;
@@ -16,6 +17,7 @@ use terok_tests::eventually::{found, within};
 use terok_tests::house::House;
 use terok_tests::mirror::Mirror;
 use terok_tests::stream::Stream;
+use terok_tests::terokctl::{terokctl, terokctl_ok};
 use terok_tests::tree::{self, Tree};
 use terok_tests::{fixtures, http};
 
@@ -110,17 +112,45 @@ fn a_question_in_flight_survives_the_keepers_death() {
     assert_eq!(agent::count(&agent.receive().unwrap()).unwrap(), 2);
 }
 
+/// The pauses are 6.4 s together.
 #[test]
-fn a_service_that_keeps_failing_is_tried_ever_more_rarely() {
+fn a_service_that_keeps_failing_is_tried_ever_more_rarely_and_then_no_more() {
     let house = House::with_own_programs();
     house.programs().replace(Service::Signer.program(), "exit 4");
     let web = house.container(&house.sidecar("web"));
     let tree = web.start();
-    for pause in [50, 100, 200, 400] {
-        web.logged(&format!("signer starts again in {pause} ms"));
+    let client = Stream::connect(&web.endpoint(Service::Signer)).unwrap();
+    for pause in [50, 100, 200, 400, 800, 1600, 3200] {
+        let words = format!("signer starts again in {pause} ms");
+        within(Duration::from_secs(5), &words, || web.log().contains(&words));
     }
+    within(Duration::from_secs(5), "the limit", || web.log().contains("9 times in a row"));
+    // Nobody waits for an answer that will never come.
+    assert!(Stream::connect(&web.endpoint(Service::Signer)).is_err());
+    drop(client);
     assert!(tree.parent.is_alive());
     answers(&web, Service::Broker).unwrap();
+
+    let told: Value = serde_json::from_str(&terokctl_ok(&house, &["status", "--json"])).unwrap();
+    let services = told[0]["services"].as_array().unwrap();
+    let signer = services.iter().find(|service| service["service"] == "signer").unwrap();
+    assert_eq!((&signer["state"], &signer["restarts"]), (&json!("failed"), &json!(8)));
+    assert_eq!(signer["last_error"], "exit status 4");
+    let report = terokctl(&house, &["doctor", "--json"]);
+    let report: Value = serde_json::from_slice(&report.stdout).unwrap();
+    let findings = report["findings"].as_array().unwrap().iter();
+    let finding =
+        findings.clone().find(|f| f.to_string().contains("signer of web ended too often"));
+    let finding = finding.unwrap_or_else(|| panic!("not in {report}"));
+    assert!(finding["hint"].as_str().unwrap().contains("terokctl respawn web"), "{finding}");
+    assert_eq!(finding["fixable"], true);
+
+    // The cure, once its cause is gone.
+    house.programs().restore(Service::Signer.program());
+    let said = terokctl_ok(&house, &["respawn", "web"]);
+    assert!(said.contains("serves web again"), "{said}");
+    assert!(!tree.parent.is_alive());
+    answers(&web, Service::Signer).unwrap();
 }
 
 #[test]

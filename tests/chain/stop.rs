@@ -36,6 +36,7 @@ fn assert_tidy(container: &Container<'_>) {
         assert!(socket.parent().unwrap().is_dir(), "a bind mount's source must stay");
     }
     assert!(!container.pid_file().exists());
+    assert!(!container.house().state_root().status_file(container.id()).exists());
     assert!(container.sidecar().exists());
 }
 
@@ -55,6 +56,8 @@ fn the_end_does_not_wait_for_the_key_derivation() {
     let house = House::new();
     let mut web = house.container(&house.sidecar("web").with_gate(&house));
     let tree = web.start();
+    let _client = Stream::connect(&web.endpoint(Service::Signer)).unwrap();
+    eventually("the keeper is at it", || tree.child(Service::Keeper).is_some());
     web.die();
     gone(tree);
     assert_tidy(&web);

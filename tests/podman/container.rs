@@ -107,6 +107,10 @@ impl<'o> Container<'o> {
         &self.name
     }
 
+    pub(crate) fn id(&self) -> String {
+        self.id.to_string()
+    }
+
     pub(crate) fn sidecar(&self) -> PathBuf {
         self.state_root.sidecar(&ContainerName::parse(&self.name).expect("parsed before"))
     }

@@ -7,10 +7,12 @@
 # localhost/terok-test:full     bash, curl, git, ssh, ssh-add, ssh-keygen, socat,
 #                               terok-bridge, busybox for the rest
 # localhost/terok-test:busybox  one static program
+# localhost/terok-test:bare     curl, git and ssh with their libraries, and nothing
+#                               else: no shell, no socat, no busybox
 #
 # Run it as the user whose podman gets the images; as root it hands itself to
 # as-operator and makes DIR for that user unless it is there. DIR keeps the
-# archives, full.tar and busybox.tar. An image whose label tells that it came
+# archives, such as full.tar. An image whose label tells that it came
 # from the same archive is left alone.
 set -euo pipefail
 
@@ -29,8 +31,8 @@ readonly programs=(bash cat curl git ssh ssh-add ssh-keygen ssh-keyscan socat)
 # Debian's git, not one that lies in /usr/local: its helper programs come along.
 PATH=/usr/bin:/bin:/usr/sbin:/sbin
 
-# An empty root with merged /usr, and busybox under each of its names.
-base() {
+# Directories with merged /usr, and who the users are.
+skeleton() {
     local root=$1 name
     mkdir -p "$root"/{usr/{bin,sbin,lib,lib64,local/bin},etc,root,tmp,var/tmp,proc,sys,dev,run}
     chmod 1777 "$root"/tmp "$root"/var/tmp
@@ -38,6 +40,12 @@ base() {
     printf 'root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n' >"$root/etc/passwd"
     printf 'root:x:0:\nnogroup:x:65534:\n' >"$root/etc/group"
     printf 'passwd: files\ngroup: files\nhosts: files dns\n' >"$root/etc/nsswitch.conf"
+}
+
+# The same, and busybox under each of its names.
+base() {
+    local root=$1 name
+    skeleton "$root"
     with_libraries "$root" "$(type -P busybox)" /usr/bin/busybox
     for name in $(busybox --list); do
         [[ $name == busybox ]] || ln -s busybox "$root/usr/bin/$name"
@@ -62,7 +70,21 @@ full() {
         with_libraries "$root" "$(type -P "$program")" "/usr/bin/$program"
     done
     ln -sf bash "$root/usr/bin/sh"
+    git_over_http "$root"
+    install -m 0755 "$here/terok-bridge" "$root/usr/local/bin/terok-bridge"
+}
 
+bare() {
+    local root=$1 program
+    skeleton "$root"
+    for program in curl git ssh ssh-add ssh-keygen; do
+        with_libraries "$root" "$(type -P "$program")" "/usr/bin/$program"
+    done
+    git_over_http "$root"
+}
+
+git_over_http() {
+    local root=$1
     # git looks for its HTTP client below its exec path, in two names.
     local git_core
     git_core=$(git --exec-path)
@@ -71,7 +93,6 @@ full() {
     mkdir -p "$root/usr/share/git-core/templates" # git init warns without
 
     install -D -m 0644 /etc/ssl/certs/ca-certificates.crt "$root/etc/ssl/certs/ca-certificates.crt"
-    install -m 0755 "$here/terok-bridge" "$root/usr/local/bin/terok-bridge"
 }
 
 # The same files give the same archive, byte for byte.
@@ -101,9 +122,9 @@ fi
 
 work=$(mktemp -d "$dir/root.XXXXXX")
 trap 'rm -rf "$work"' EXIT
-for variant in full busybox; do
+for variant in full busybox bare; do
     case $variant in
-        full) full "$work/full" ;;
+        full | bare) "$variant" "$work/$variant" ;;
         busybox) base "$work/busybox" ;;
     esac
     archive "$work/$variant" "$dir/$variant.tar"

@@ -20,6 +20,10 @@ mod private_key;
 
 mod search;
 
+mod session;
+
+mod screens;
+
 // The claims.
 mod services;
 
@@ -37,12 +41,28 @@ mod respawned;
 
 mod trouble;
 
+mod prompt_end;
+
+mod distroless;
+
+mod network;
+
+mod chaos;
+
 mod apart;
 
 mod agent_socket;
+
+mod egress;
 
 mod barriers;
 
 mod uninstall;
 
 mod demo;
+
+mod docs;
+
+mod recipes;
+
+mod newcomer;

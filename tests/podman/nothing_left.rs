@@ -81,7 +81,8 @@ fn a_container_without_our_annotation_is_left_alone() {
     assert_eq!(operator.diary_of(&id), [""; 0]);
 }
 
-fn files_below(directory: &Path) -> Vec<PathBuf> {
+/// Every file below a directory that is not a directory itself.
+pub(crate) fn files_below(directory: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(directory).into_iter().flatten().flatten();
     let below = |path: PathBuf| if path.is_dir() { files_below(&path) } else { vec![path] };
     entries.flat_map(|entry| below(entry.path())).collect()

@@ -42,6 +42,10 @@ readonly podman=(
     "socat socat" # bridges of the test image, see terok-bridge
     "ca-certificates /etc/ssl/certs/ca-certificates.crt"
 )
+# A container network of its own kind; older distributions lack it.
+readonly networks=(
+    "passt pasta"
+)
 
 # An unprivileged user's PATH leaves out the folders of some of these.
 PATH=$PATH:/usr/sbin:/sbin:/usr/libexec/podman
@@ -64,11 +68,20 @@ install_missing() {
     local packages
     mapfile -t packages < <(missing "${build[@]}" "${plain[@]}" "${podman[@]}")
     [[ -d /run/systemd/system ]] || mapfile -t -O "${#packages[@]}" packages < <(missing "${servers[@]}")
+    mapfile -t -O "${#packages[@]}" packages < <(offered "${networks[@]}")
     ((${#packages[@]})) || return 0
     printf 'prerequisites: installing %s\n' "${packages[*]}"
     export DEBIAN_FRONTEND=noninteractive
     apt-get -q update
     without_services apt-get -q install -y --no-install-recommends "${packages[@]}"
+}
+
+# Those of the missing ones that the distribution has.
+offered() {
+    local package
+    for package in $(missing "$@"); do
+        ! apt-cache show "$package" >/dev/null 2>&1 || printf '%s\n' "$package"
+    done
 }
 
 # Runs a command that installs packages, none of which may start a service:

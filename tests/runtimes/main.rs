@@ -34,6 +34,8 @@ mod podman;
 
 mod rootless;
 
+mod unit;
+
 mod containerd;
 
 mod docker;

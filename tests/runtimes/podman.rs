@@ -16,9 +16,21 @@ enum Way {
     Wrapper,
 }
 
-/// `podman run` with no container named yet.
+/// `podman run` with no container named yet, and no network.
 fn podman_run(place: &Place, runtime: Runtime, way: Way) -> Command {
-    let mut command = runtime.command(place, &skip::program("podman"));
+    let podman = runtime.command(place, &skip::program("podman"));
+    podman_run_in(podman, place, runtime, way, "--network=none")
+}
+
+/// The same on what `podman` runs on.
+fn podman_run_in(
+    podman: Command,
+    place: &Place,
+    runtime: Runtime,
+    way: Way,
+    network: &str,
+) -> Command {
+    let mut command = podman;
     store(&mut command, place);
     match way {
         Way::HooksDirectory => {
@@ -33,7 +45,7 @@ fn podman_run(place: &Place, runtime: Runtime, way: Way) -> Command {
                 .arg(format!("terok-real-runtime={}", runtime.name()));
         }
     }
-    command.args(["run", "--rm", "--network=none", "--annotation", &place.annotation()]);
+    command.args(["run", "--rm", network, "--annotation", &place.annotation()]);
     // This root may lack CAP_SYS_RESOURCE: limits stay as they are.
     command.arg(match runtime {
         Runtime::Crun => "--cgroups=disabled",
@@ -108,5 +120,32 @@ fn a_rootful_container_with_its_own_users_is_served_on_its_own_loopback() {
         .output()
         .unwrap();
     place.expect_served(&output);
+    place.expect_gone();
+}
+
+/// The bridge lies in a network namespace made for it, which hook and supervisor share: nothing of
+/// it stays on the machine. There is no way out of it, so the broker alone is asked.
+#[test]
+fn a_rootful_container_on_a_bridge_is_served_on_its_own_loopback() {
+    let programs = [&PROGRAMS[..], &["runc", "ip", "iptables"]].concat();
+    if !skip::root_with("rootful podman on a bridge", &programs) {
+        return;
+    }
+    let place = Place::new();
+    place.amend("loopback", serde_json::json!({"vault": 9419}));
+    let mut podman = Runtime::Runc.command(&place, &skip::program("unshare"));
+    podman.args(["--net", "sh", "-c", "ip link set lo up; exec \"$@\"", "sh", "podman"]);
+    podman.arg("--network-config-dir").arg(place.path("networks"));
+    let bridge = "--network=bridge";
+    let output = podman_run_in(podman, &place, Runtime::Runc, Way::HooksDirectory, bridge)
+        .arg("--rootfs")
+        .arg(place.rootfs())
+        .args(["sh", "-c", "ip route && /bin/curl -sS http://localhost:9419/-/health"])
+        .output()
+        .unwrap();
+    let printed = String::from_utf8_lossy(&output.stdout);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(printed.contains("default via"), "not on a bridge: {printed}{said}");
+    assert!(printed.ends_with(r#"{"status":"ok"}"#), "{printed}{said}{}", place.diary());
     place.expect_gone();
 }

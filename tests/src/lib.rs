@@ -35,6 +35,10 @@ pub mod bridge;
 
 pub mod openssh;
 
+pub mod sshd;
+
 pub mod mirror;
 
 pub mod terokctl;
+
+pub mod document;

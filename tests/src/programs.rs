@@ -4,6 +4,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use crate::terokctl::TEROKCTL;
+
 pub const HOOK: &str = "terok-hook";
 pub const SUPERVISOR: &str = "terok-supervisor";
 const SERVICES: [&str; 4] =
@@ -29,12 +31,11 @@ impl Programs {
     /// The same programs in another directory, for a test that takes one away or replaces it.
     pub fn installed_in(directory: &Path) -> Self {
         let built = Self::built();
-        for name in Self::names() {
-            let (from, to) = (built.path(name), directory.join(name));
-            // A link costs nothing but needs the same file system.
-            fs::hard_link(&from, &to).or_else(|_| fs::copy(&from, &to).map(drop)).unwrap();
+        let programs = Self { directory: directory.to_owned() };
+        for name in Self::names().chain([TEROKCTL]) {
+            link(&built.path(name), &programs.path(name));
         }
-        Self { directory: directory.to_owned() }
+        programs
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
@@ -57,9 +58,20 @@ impl Programs {
         fs::set_permissions(self.path(name), fs::Permissions::from_mode(0o755)).unwrap();
     }
 
+    /// Puts the real program back.
+    pub fn restore(&self, name: &str) {
+        self.remove(name);
+        link(&Self::built().path(name), &self.path(name));
+    }
+
     fn names() -> impl Iterator<Item = &'static str> {
         [HOOK, SUPERVISOR].into_iter().chain(SERVICES)
     }
+}
+
+/// A link costs nothing but needs the same file system.
+fn link(from: &Path, to: &Path) {
+    fs::hard_link(from, to).or_else(|_| fs::copy(from, to).map(drop)).unwrap();
 }
 
 /// `<target>/<profile>/deps/<test>` is where cargo puts a test.

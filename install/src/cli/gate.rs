@@ -64,6 +64,9 @@ pub(crate) struct InitMirrorArgs {
     /// Whose SSH keys an ssh upstream is shown [default: the project's name].
     #[arg(long, value_parser = scope, requires = "upstream")]
     pub(crate) scope: Option<ScopeName>,
+    /// Print a JSON object.
+    #[arg(long)]
+    pub(crate) json: bool,
     #[command(flatten)]
     pub(crate) unlock: UnlockArgs,
 }
@@ -92,6 +95,7 @@ pub(crate) struct SyncArgs {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  terokctl gate status web\n  terokctl gate status web --json")]
 pub(crate) struct MirrorStatusArgs {
     #[command(flatten)]
     pub(crate) mirror: MirrorArgs,
@@ -101,6 +105,7 @@ pub(crate) struct MirrorStatusArgs {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  terokctl gate log web\n  terokctl gate log web -n 100 --json")]
 pub(crate) struct PushLogArgs {
     #[command(flatten)]
     pub(crate) mirror: MirrorArgs,
@@ -113,6 +118,9 @@ pub(crate) struct PushLogArgs {
 }
 
 #[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  terokctl gate backups web\n  terokctl gate backups web --json"
+)]
 pub(crate) struct BackupsArgs {
     #[command(flatten)]
     pub(crate) mirror: MirrorArgs,
@@ -136,9 +144,15 @@ pub(crate) struct RestoreArgs {
     /// The branch to put there [default: the one it was taken of].
     #[arg(long, value_name = "BRANCH")]
     pub(crate) to: Option<String>,
+    /// Print a JSON object.
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  terokctl gate prune web --dry-run\n  terokctl gate prune web --older-than 90"
+)]
 pub(crate) struct PruneArgs {
     #[command(flatten)]
     pub(crate) mirror: MirrorArgs,
@@ -148,6 +162,9 @@ pub(crate) struct PruneArgs {
     /// Say what would be removed, and remove nothing.
     #[arg(long)]
     pub(crate) dry_run: bool,
+    /// Print a JSON object.
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, Args)]

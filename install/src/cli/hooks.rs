@@ -25,6 +25,9 @@ pub(crate) struct InjectArgs {
     /// Let the hook accept sidecars below DIR only.
     #[arg(long, value_name = "DIR", value_parser = absolute)]
     pub(crate) only_below: Option<PathBuf>,
+    /// Print a JSON object.
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 fn absolute(path: &str) -> Result<PathBuf, String> {

@@ -1,6 +1,7 @@
 //! `prepare`, `run` and `cleanup`.
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use terok_shared::container::ContainerName;
@@ -8,6 +9,7 @@ use vault_store::scope::ScopeName;
 
 use super::{UnlockArgs, scope};
 use crate::credential_name::{ProviderName, SetName};
+use crate::egress::Program;
 
 const PREPARE_EXAMPLES: &str = "\
 Examples:
@@ -26,10 +28,14 @@ const RUN_EXAMPLES: &str = "\
 Examples:
   terokctl run web --provider github -- --rm -it IMAGE
   terokctl run web --provider anthropic --ssh --project app --gate -- -d IMAGE agent --all
+  terokctl run web --token github=MY_GITHUB_TOKEN --loopback -- --rm -it IMAGE
+  terokctl run web --forward-host-credentials codex --dummy-auth-file --loopback -- IMAGE codex
 
 Everything after `--` goes to `podman run` as it is. Standard input, terminal and exit status are
 podman's. Tokens reach podman in its environment, never in its arguments. After the container is
 gone, `terokctl cleanup NAME` takes the launch back, with or without --rm.
+What is lent by --token and --forward-host-credentials lies in the vault until then, in a set of the
+launch's own; the container gets phantom tokens. A lent login is not renewed: it ends when it ends.
 Sockets belong to the container's root, which is you; for an image with another user add
 `--userns=keep-id` after `--`.";
 
@@ -49,6 +55,17 @@ pub(crate) enum Activation {
     OnDemand,
 }
 
+/// Where the supervisor lives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Placement {
+    /// A unit where the OS keyring may be asked, else a daemon.
+    Auto,
+    /// A process beside the container's.
+    Daemon,
+    /// A transient unit of your service manager (`systemctl --user`), if it answers.
+    Unit,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum OciRuntime {
     Crun,
@@ -61,9 +78,10 @@ pub(crate) struct LaunchArgs {
     /// The container's name.
     #[arg(value_parser = container_name)]
     pub(crate) name: ContainerName,
-    /// How the container reaches its services.
-    #[arg(long, value_enum, default_value = "socket")]
-    pub(crate) mode: Mode,
+    /// How the container reaches its services [default: services.mode of the configuration, else
+    /// socket].
+    #[arg(long, value_enum)]
+    pub(crate) mode: Option<Mode>,
     /// The project: the gate's repository is ID.git.
     #[arg(long, value_name = "ID", value_parser = project)]
     pub(crate) project: Option<String>,
@@ -76,9 +94,32 @@ pub(crate) struct LaunchArgs {
     /// The credential set the providers' credentials are in.
     #[arg(long, value_name = "SET", default_value = "default", value_parser = SetName::parse)]
     pub(crate) set: SetName,
-    /// Give the use of the scope's SSH keys.
+    /// Lend the value of a variable of this machine for this launch; may be repeated.
+    // Looked at by the launch itself: an error of the command line's would quote the word, and
+    // people type values there.
+    #[arg(long = "token", value_name = "PROVIDER=HOST_VARIABLE")]
+    pub(crate) tokens: Vec<String>,
+    /// Lend the login of a program of this machine for this launch; may be repeated.
+    #[arg(long, value_name = "PROGRAM", value_enum, value_delimiter = ',')]
+    pub(crate) forward_host_credentials: Vec<Program>,
+    /// Mount the credential file that Codex and Claude Code insist on, with no credential in it,
+    /// below this home of the container's user [default: /root].
+    #[arg(
+        long,
+        value_name = "HOME",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "/root",
+        value_parser = client_home
+    )]
+    pub(crate) dummy_auth_file: Option<PathBuf>,
+    /// Give the use of the scope's SSH keys; with --loopback and a scope or project that has some,
+    /// the default.
     #[arg(long)]
     pub(crate) ssh: bool,
+    /// Give no SSH keys.
+    #[arg(long, conflicts_with = "ssh")]
+    pub(crate) no_ssh: bool,
     /// Give the project's repository, through the git gate.
     #[arg(long, requires = "project")]
     pub(crate) gate: bool,
@@ -99,6 +140,9 @@ pub(crate) struct LaunchArgs {
     /// [default: 300].
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=86400))]
     pub(crate) leave_after: Option<u64>,
+    /// Where the supervisor lives.
+    #[arg(long, value_enum, default_value = "auto")]
+    pub(crate) placement: Placement,
     /// The OCI runtime podman shall use [default: podman's own choice].
     #[arg(long, value_enum)]
     pub(crate) runtime: Option<OciRuntime>,
@@ -127,7 +171,12 @@ pub(crate) struct RunArgs {
 }
 
 #[derive(Debug, Args)]
-#[command(after_help = "Cleaning up again, or what was never prepared, is no error.")]
+#[command(after_help = "\
+Examples:
+  terokctl cleanup web
+  terokctl cleanup web --force      also when its sidecar is unreadable or its supervisor lives
+
+Cleaning up again, or what was never prepared, is no error.")]
 pub(crate) struct CleanupArgs {
     /// The container's name.
     #[arg(value_parser = container_name)]
@@ -135,6 +184,9 @@ pub(crate) struct CleanupArgs {
     /// Go on although the supervisor lives or the sidecar is unreadable.
     #[arg(long)]
     pub(crate) force: bool,
+    /// Print a JSON object.
+    #[arg(long)]
+    pub(crate) json: bool,
     #[command(flatten)]
     pub(crate) unlock: UnlockArgs,
 }
@@ -149,6 +201,14 @@ pub(super) fn container_name(name: &str) -> Result<ContainerName, String> {
         );
     }
     Ok(checked)
+}
+
+/// Part of a volume's word, which has colons and commas of its own.
+fn client_home(path: &str) -> Result<PathBuf, String> {
+    match path.starts_with('/') && !path.contains([':', ',']) {
+        true => Ok(path.into()),
+        false => Err("expected an absolute path without colons and commas".to_owned()),
+    }
 }
 
 /// What the gate takes for a repository's name.

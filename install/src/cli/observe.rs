@@ -18,7 +18,8 @@ Examples:
   terokctl status --watch
 
 A service is running unless something else is said: dormant (started by its first client),
-starting, restarting, given-up. REQS counts since the supervisor started, from the audit file.
+starting, restarting, failed (it ended too often), given-up (it cannot use its part of the sidecar).
+REQS counts since the supervisor started, from the audit file.
 unsupervised: the container runs and its supervisor died; `terokctl respawn NAME` brings it back.")]
 pub(crate) struct StatusArgs {
     /// One container, by its name or the beginning of its id [default: all].
@@ -97,9 +98,11 @@ pub(crate) struct DoctorArgs {
 }
 
 #[derive(Debug, Args)]
-#[command(
-    after_help = "For a container that runs without its supervisor. One that is served is left as it is."
-)]
+#[command(after_help = "\
+Example:
+  terokctl respawn web
+
+For a container that runs without its supervisor. One that is served is left as it is.")]
 pub(crate) struct RespawnArgs {
     /// The container's name.
     #[arg(value_parser = container_name)]
@@ -110,7 +113,12 @@ pub(crate) struct RespawnArgs {
 }
 
 #[derive(Debug, Args)]
-#[command(after_help = "With -v: every program, and the versions of the formats they share.")]
+#[command(after_help = "\
+Examples:
+  terokctl version
+  terokctl version --verbose --json
+
+With -v, --verbose: every program, and the versions of the formats they share.")]
 pub(crate) struct VersionArgs {
     /// Print JSON.
     #[arg(long)]
@@ -124,6 +132,7 @@ Examples:
   terokctl completions fish > ~/.config/fish/completions/terokctl.fish
   terokctl completions zsh > ~/.zfunc/_terokctl")]
 pub(crate) struct CompletionsArgs {
+    /// Which shell's.
     pub(crate) shell: Shell,
 }
 

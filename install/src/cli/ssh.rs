@@ -61,6 +61,9 @@ pub(crate) struct GenerateKeyArgs {
     /// The kind of key.
     #[arg(long = "type", value_enum, default_value = "ed25519")]
     pub(crate) key_type: KeyType,
+    /// Print a JSON object.
+    #[arg(long)]
+    pub(crate) json: bool,
     #[command(flatten)]
     pub(crate) unlock: UnlockArgs,
 }
@@ -76,11 +79,15 @@ pub(crate) struct ImportKeyArgs {
     /// Read the key file's own passphrase from FILE, or from standard input with `-`.
     #[arg(long, value_name = "FILE")]
     pub(crate) key_passphrase_file: Option<PathBuf>,
+    /// Print a JSON object.
+    #[arg(long)]
+    pub(crate) json: bool,
     #[command(flatten)]
     pub(crate) unlock: UnlockArgs,
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  terokctl ssh list\n  terokctl ssh list --scope web --json")]
 pub(crate) struct ListKeysArgs {
     /// Only the keys of this scope.
     #[arg(long, value_parser = scope)]
@@ -104,6 +111,9 @@ pub(crate) struct PublicKeyArgs {
     /// All keys of this scope, the default first.
     #[arg(long, group = "which", value_parser = scope)]
     pub(crate) scope: Option<ScopeName>,
+    /// Print a JSON object.
+    #[arg(long)]
+    pub(crate) json: bool,
     #[command(flatten)]
     pub(crate) unlock: UnlockArgs,
 }
@@ -119,6 +129,9 @@ pub(crate) struct AssignKeyArgs {
     /// Offer it before the other keys of the scope.
     #[arg(long)]
     pub(crate) default: bool,
+    /// Print a JSON object.
+    #[arg(long)]
+    pub(crate) json: bool,
     #[command(flatten)]
     pub(crate) unlock: UnlockArgs,
 }
@@ -131,6 +144,9 @@ pub(crate) struct DefaultKeyArgs {
     /// The scope, which has the key already.
     #[arg(long, value_parser = scope)]
     pub(crate) scope: ScopeName,
+    /// Print a JSON object.
+    #[arg(long)]
+    pub(crate) json: bool,
     #[command(flatten)]
     pub(crate) unlock: UnlockArgs,
 }
@@ -152,6 +168,9 @@ pub(crate) struct RemoveKeyArgs {
     /// Take it from every scope and out of the vault.
     #[arg(long, group = "where")]
     pub(crate) everywhere: bool,
+    /// Print a JSON object.
+    #[arg(long)]
+    pub(crate) json: bool,
     #[command(flatten)]
     pub(crate) unlock: UnlockArgs,
 }
@@ -171,6 +190,9 @@ pub(crate) struct ExportKeyArgs {
     /// Read the new file's own passphrase from FILE, or from standard input with `-`.
     #[arg(long, value_name = "FILE")]
     pub(crate) key_passphrase_file: Option<PathBuf>,
+    /// Print a JSON object.
+    #[arg(long)]
+    pub(crate) json: bool,
     #[command(flatten)]
     pub(crate) unlock: UnlockArgs,
 }

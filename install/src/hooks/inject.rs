@@ -7,13 +7,14 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use serde_json::json;
 use terok_shared::annotation::{self, PathError, SidecarPath};
 use terok_shared::bundle::{Bundle, BundleError, Hooks, STAGES, VARIABLE, Variable};
 
 use crate::Failure;
 use crate::cli::InjectArgs;
 use crate::directories::Directories;
-use crate::output::print;
+use crate::output::tell;
 
 const CONFIG: &str = "config.json";
 const HOOK: &str = "terok-hook";
@@ -40,8 +41,11 @@ pub(super) fn run(directories: &Directories, args: &InjectArgs) -> Result<(), Fa
             Ok(config.add_hooks(&hooks)? || annotated || removed)
         })
         .map_err(InjectError::Bundle)?;
-    print(&report(&args.bundle.join(CONFIG), &program, &sidecar, changed))?;
-    Ok(())
+    let config = args.bundle.join(CONFIG);
+    let told = report(&config, &program, &sidecar, changed);
+    let facts =
+        json!({ "config": config, "hook": program, "sidecar": sidecar, "changed": changed });
+    Ok(tell(args.json, &told, &facts)?)
 }
 
 fn report(config: &Path, program: &Path, sidecar: &str, changed: bool) -> String {

@@ -8,6 +8,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use serde_json::json;
 use terok_shared::annotation::SidecarPath;
 use terok_shared::container::ContainerName;
 use terok_shared::layout;
@@ -16,11 +17,12 @@ use vault_store::Vault;
 use vault_store::database::DatabaseError;
 use vault_store::unlock::Sources;
 
-use super::living;
+use super::{client_files, living};
 use crate::Failure;
 use crate::cli::CleanupArgs;
 use crate::directories::Directories;
-use crate::output::{count, print, remark};
+use crate::egress::{self, Forgotten};
+use crate::output::{count, remark, tell};
 use crate::private_file;
 use crate::vault::{open_with, sources};
 
@@ -52,20 +54,34 @@ struct Launch {
 }
 
 /// What was there.
+#[derive(Clone, Copy, Default)]
 pub(super) struct Outcome {
     /// How many tokens.
     revoked: usize,
+    /// How many credentials that it had borrowed.
+    removed: usize,
 }
 
 pub(crate) fn run(directories: &Directories, args: &CleanupArgs) -> Result<(), Failure> {
-    let told = match take_back(directories, args)? {
-        Some(Outcome { revoked }) => {
+    let outcome = take_back(directories, args)?;
+    let told = match outcome {
+        Some(Outcome { revoked, removed: 0 }) => {
             format!("cleaned up {}: {} revoked", args.name, count(revoked, "token"))
         }
+        Some(Outcome { revoked, removed }) => format!(
+            "cleaned up {}: {} revoked, {} removed",
+            args.name,
+            count(revoked, "token"),
+            count(removed, "borrowed credential")
+        ),
         None => format!("nothing to clean up for {}", args.name),
     };
-    print(&told)?;
-    Ok(())
+    let found = outcome.is_some();
+    let Outcome { revoked, removed } = outcome.unwrap_or_default();
+    let facts = json!({
+        "name": args.name.as_str(), "found": found, "revoked": revoked, "removed": removed,
+    });
+    Ok(tell(args.json, &told, &facts)?)
 }
 
 /// Takes a launch back; `None` when there was none.
@@ -95,12 +111,14 @@ pub(super) fn take_back(
     {
         return Err(CleanupError::Lives { name: args.name.clone(), pid: process.pid() }.into());
     }
-    let revoked = revoke(&launch, args)?;
+    let outcome = revoke(&launch, args)?;
     let environment = path.with_file_name(format!("{}.env", args.name));
-    private_file::remove(&environment).map_err(failed("remove", &environment))?;
+    for file in [environment].into_iter().chain(client_files::places(&path, &args.name)) {
+        private_file::remove(&file).map_err(failed("remove", &file))?;
+    }
     remove_directory(&launch.socket_directory)?;
     private_file::remove(&path).map_err(failed("remove", &path))?;
-    Ok(Some(Outcome { revoked }))
+    Ok(Some(outcome))
 }
 
 fn read(
@@ -127,7 +145,7 @@ impl Launch {
                 session_directories: directories.session_passphrases_of(&sidecar.runtime_dir),
                 db_path: sidecar.db_path,
                 sealed_file: sidecar.sealed_passphrase,
-                use_keyring: sidecar.use_keyring,
+                use_keyring: args.unlock.use_keyring.unwrap_or(sidecar.use_keyring),
                 passphrase_command: own.passphrase_command.or(sidecar.passphrase_command),
             },
         }
@@ -145,12 +163,12 @@ impl Launch {
 }
 
 /// Without a vault there are no tokens; a vault that is there must be opened.
-fn revoke(launch: &Launch, args: &CleanupArgs) -> Result<usize, Failure> {
+fn revoke(launch: &Launch, args: &CleanupArgs) -> Result<Outcome, Failure> {
     let mut vault = match open_with(&launch.vault, &args.unlock) {
         Ok(vault) => vault,
         Err(why) if why.is_missing() => {
             remark(&format!("note: no vault {}", launch.vault.db_path.display()));
-            return Ok(0);
+            return Ok(Outcome::default());
         }
         Err(why) => return Err(why.into()),
     };
@@ -162,7 +180,8 @@ fn revoke(launch: &Launch, args: &CleanupArgs) -> Result<usize, Failure> {
     for scope in scopes {
         revoked += vault.revoke_subject(&scope, &launch.subject)?;
     }
-    Ok(revoked)
+    let Forgotten { tokens, credentials } = egress::forget(&mut vault, &args.name)?;
+    Ok(Outcome { revoked: revoked + tokens, removed: credentials })
 }
 
 fn scopes_of(vault: &Vault, subject: &str) -> Result<Vec<String>, DatabaseError> {

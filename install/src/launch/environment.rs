@@ -4,12 +4,13 @@
 
 use std::fmt;
 
-use terok_shared::layout::{BROKER_SOCKET, GATE_SOCKET, MOUNT_POINT, SIGNER_SOCKET};
+use terok_shared::layout::{AGENT_SOCKET, BROKER_SOCKET, GATE_SOCKET, MOUNT_POINT, SIGNER_SOCKET};
 use terok_shared::secret::Secret;
 use vault_store::credential::Kind;
 
 use super::ports::Ports;
 use crate::credential_name::ProviderName;
+use crate::egress::Dummy;
 use crate::known_provider::{self, Content};
 
 /// Where an image's bridge, or the supervisor itself, serves the broker to programs that only know
@@ -28,6 +29,8 @@ pub(super) struct Granted {
     pub(super) ports: Option<Ports>,
     pub(super) providers: Vec<GrantedProvider>,
     pub(super) ssh: Option<Secret<String>>,
+    /// Whether the supervisor serves an agent socket that needs no handshake, and so no bridge.
+    pub(super) plain_agent: bool,
     pub(super) gate: Option<Secret<String>>,
 }
 
@@ -35,6 +38,8 @@ pub(super) struct GrantedProvider {
     pub(super) name: ProviderName,
     pub(super) kind: Kind,
     pub(super) token: Secret<String>,
+    /// The file its client reads instead of a variable.
+    pub(super) file: Option<Dummy>,
 }
 
 pub(super) type Variables = Vec<(String, Secret<String>)>;
@@ -69,7 +74,9 @@ pub(super) fn variables(granted: &Granted) -> Result<Variables, Clash> {
             Some(ports) => set.add("TEROK_SSH_SIGNER_PORT", ports.signer.to_string())?,
         }
         set.add("TEROK_SSH_SIGNER_TOKEN", token.expose().clone())?;
-        set.add("SSH_AUTH_SOCK", BRIDGED_AGENT.to_owned())?;
+        let agent =
+            if granted.plain_agent { inside(AGENT_SOCKET) } else { BRIDGED_AGENT.to_owned() };
+        set.add("SSH_AUTH_SOCK", agent)?;
     }
     if let Some(token) = &granted.gate {
         match granted.ports {
@@ -104,6 +111,8 @@ impl Set {
         self.add(&format!("{prefix}_BASE_URL"), base.to_owned())?;
         for (name, content) in known_provider::variables(provider.name.as_str(), provider.kind) {
             match content {
+                // A client that finds both complains, or takes the variable for a key.
+                Content::Token if provider.file.is_some() => {}
                 Content::Token => self.add(name, token())?,
                 Content::BaseUrl(path) => self.add(name, format!("{base}{path}"))?,
             }
@@ -135,11 +144,13 @@ mod tests {
             name: ProviderName::parse(name).unwrap(),
             kind: *kind,
             token: format!("terok-p-{name}").into(),
+            file: None,
         };
         Granted {
             ports,
             providers: providers.iter().map(provider).collect(),
             ssh: secret("terok-p-ssh"),
+            plain_agent: false,
             gate: secret("terok-g-1"),
         }
     }
@@ -192,6 +203,25 @@ mod tests {
         };
         assert_eq!(names(Kind::Key), ["ANTHROPIC_API_KEY", "ANTHROPIC_BASE_URL"]);
         assert_eq!(names(Kind::OAuth), ["ANTHROPIC_AUTH_TOKEN", "ANTHROPIC_BASE_URL"]);
+    }
+
+    #[test]
+    fn an_agent_that_needs_no_bridge_is_named_where_it_is() {
+        let granted = Granted { plain_agent: true, ..granted(None, &[]) };
+        let all = text(&variables(&granted).unwrap());
+        assert!(all.contains(&"SSH_AUTH_SOCK=/run/terok/signer/agent.sock".to_owned()), "{all:?}");
+    }
+
+    #[test]
+    fn a_client_with_a_file_gets_no_token_in_its_own_variable() {
+        let mut granted = granted(None, &[("openai", Kind::OAuth)]);
+        let login = vault_store::credential::Credential::oauth(&"t".to_owned().into(), None, None);
+        granted.providers[0].file = Dummy::of("openai", &login);
+        let all = text(&variables(&granted).unwrap());
+        assert!(!all.iter().any(|line| line.starts_with("OPENAI_API_KEY=")), "{all:?}");
+        let base = "OPENAI_BASE_URL=http://localhost:9419/backend-api/codex".to_owned();
+        assert!(all.contains(&base), "{all:?}");
+        assert!(all.contains(&"TEROK_OPENAI_TOKEN=terok-p-openai".to_owned()), "{all:?}");
     }
 
     #[test]

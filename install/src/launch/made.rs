@@ -14,6 +14,7 @@ pub(super) enum Thing {
     File(PathBuf),
     Directory(PathBuf),
     Token(Secret<String>),
+    Credential { set: String, provider: String },
 }
 
 /// In the order of making. The sidecar is first: it holds the name, so that nobody else makes
@@ -40,7 +41,14 @@ impl Made {
                     .revoke_token(token.expose())
                     .map(drop)
                     .map_err(|why| format!("revoke a token: {why}")),
+                (Thing::Credential { set, provider }, Some(vault)) => vault
+                    .remove_credential(set, provider)
+                    .map(drop)
+                    .map_err(|why| format!("remove the credential for {provider}: {why}")),
                 (Thing::Token(_), None) => Err("revoke a token: the vault is closed".to_owned()),
+                (Thing::Credential { provider, .. }, None) => {
+                    Err(format!("remove the credential for {provider}: the vault is closed"))
+                }
             };
             left.extend(taken.err());
         }

@@ -9,9 +9,10 @@ use terok_shared::container::ContainerName;
 use terok_shared::layout;
 use vault_store::scope::{ScopeError, ScopeName};
 
-use crate::cli::{Activation, LaunchArgs, Mode, OciRuntime};
+use crate::cli::{Activation, LaunchArgs, Mode, OciRuntime, Placement};
 use crate::credential_name::{ProviderName, SetName};
 use crate::directories::Directories;
+use crate::egress::{Program, TokenRef};
 
 /// The scope of an operator who does not care for scopes.
 const DEFAULT_SCOPE: &str = "default";
@@ -33,18 +34,34 @@ pub(super) struct Plan {
     pub(super) set: SetName,
     /// Each once.
     pub(super) providers: Vec<ProviderName>,
-    pub(super) ssh: bool,
+    /// The token env map: what is borrowed from this machine's environment.
+    pub(super) tokens: Vec<TokenRef>,
+    /// Programs of this machine whose logins are borrowed.
+    pub(super) programs: Vec<Program>,
+    /// The home inside in which clients look for their files, where they shall find some.
+    pub(super) client_home: Option<PathBuf>,
+    pub(super) ssh: Ssh,
     pub(super) gate: Option<Gate>,
     pub(super) mode: Mode,
     /// Whether the services are on the container's own loopback too.
     pub(super) loopback: bool,
     pub(super) required: bool,
     pub(super) activation: Activation,
+    pub(super) placement: Placement,
     /// Seconds; only for activation on demand.
     pub(super) leave_after: Option<u64>,
     pub(super) runtime: Option<OciRuntime>,
     pub(super) passphrase_command: Option<String>,
     pub(super) use_keyring: bool,
+}
+
+/// Whether the scope's SSH keys can be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ssh {
+    No,
+    /// If the scope has any.
+    IfAny,
+    Yes,
 }
 
 #[derive(Debug)]
@@ -65,6 +82,8 @@ pub(super) enum PlanError {
     Colon(PathBuf),
     /// Variables would name the host, and a container of root has no loopback of its own there.
     LoopbackInTcpMode,
+    /// In words that do not quote it.
+    Token(String),
     /// There is nothing to leave for services that stay.
     LeaveWithoutOnDemand,
     /// The project cannot be a scope's name, and no scope was given.
@@ -79,10 +98,13 @@ impl Plan {
         let sidecar = directories.state.sidecar(&args.name);
         let sidecar = SidecarPath::parse(text(&sidecar)?).map_err(PlanError::Sidecar)?;
         let socket_directory = layout::socket_directory(&directories.runtime, &args.name);
-        if text(&socket_directory)?.contains(':') {
-            return Err(PlanError::Colon(socket_directory));
+        for path in [&socket_directory, sidecar.as_path()] {
+            if text(path)?.contains(':') {
+                return Err(PlanError::Colon(path.to_owned()));
+            }
         }
-        if args.loopback && args.mode == Mode::Tcp {
+        let mode = directories.preferences.mode(args.mode);
+        if args.loopback && mode == Mode::Tcp {
             return Err(PlanError::LoopbackInTcpMode);
         }
         if args.leave_after.is_some() && args.activation == Activation::Eager {
@@ -109,16 +131,27 @@ impl Plan {
             project: args.project.clone().unwrap_or_default(),
             set: args.set.clone(),
             providers,
-            ssh: args.ssh,
+            tokens: args
+                .tokens
+                .iter()
+                .map(|word| TokenRef::parse(word).map_err(PlanError::Token))
+                .collect::<Result<_, _>>()?,
+            programs: args.forward_host_credentials.clone(),
+            client_home: args.dummy_auth_file.clone(),
+            ssh: ssh(args),
             gate,
-            mode: args.mode,
+            mode,
             loopback: args.loopback,
             required: args.required,
             activation: args.activation,
+            placement: args.placement,
             leave_after: args.leave_after,
             runtime: args.runtime,
-            passphrase_command: args.unlock.passphrase_command.clone(),
-            use_keyring: args.unlock.use_keyring,
+            passphrase_command: directories
+                .preferences
+                .passphrase_command(&args.unlock)
+                .map(|text| text.expose().clone()),
+            use_keyring: directories.preferences.use_keyring(&args.unlock),
         };
         for path in [&plan.database, &plan.runtime_dir, &base] {
             text(path)?;
@@ -126,9 +159,23 @@ impl Plan {
         Ok(plan)
     }
 
-    /// Whether anything in the vault is asked for.
+    /// Whether anything in the vault is asked for, or goes into it.
     pub(super) fn needs_vault(&self) -> bool {
-        self.ssh || !self.providers.is_empty()
+        self.ssh == Ssh::Yes
+            || !self.providers.is_empty()
+            || !self.tokens.is_empty()
+            || !self.programs.is_empty()
+    }
+}
+
+/// An image that needs no bridge for broker and gate needs none for the agent: there the keys of a
+/// scope that was named come along.
+fn ssh(args: &LaunchArgs) -> Ssh {
+    let names_scope = args.project.is_some() || args.scope.is_some();
+    match (args.ssh, args.no_ssh) {
+        (true, _) => Ssh::Yes,
+        (false, false) if args.loopback && names_scope => Ssh::IfAny,
+        (false, _) => Ssh::No,
     }
 }
 
@@ -160,13 +207,16 @@ impl fmt::Display for PlanError {
             Self::Colon(path) => write!(
                 f,
                 "use {}: podman mounts no path with a colon\n\
-                 hint: set TEROK_SANDBOX_RUNTIME_DIR to another path",
+                 hint: set TEROK_SANDBOX_RUNTIME_DIR or TEROK_SANDBOX_STATE_DIR to another path",
                 path.display()
             ),
             Self::LoopbackInTcpMode => f.write_str(
                 "use the container's own loopback: that is for socket mode\n\
                  hint: leave out `--mode tcp` or `--loopback`",
             ),
+            Self::Token(why) => {
+                write!(f, "use --token: {why}\nhint: for example `--token github=MY_GITHUB_TOKEN`")
+            }
             Self::LeaveWithoutOnDemand => f.write_str(
                 "use --leave-after: services started with the container stay\n\
                  hint: add `--activation on-demand`",
@@ -220,5 +270,22 @@ pub(super) mod tests {
         assert!(!plan("web --project p --gate").unwrap().needs_vault());
         assert!(plan("web --ssh").unwrap().needs_vault());
         assert!(plan("web --provider p").unwrap().needs_vault());
+        assert!(plan("web --token p=V").unwrap().needs_vault());
+        assert!(plan("web --forward-host-credentials gh").unwrap().needs_vault());
+    }
+
+    #[test]
+    fn keys_of_a_named_scope_come_along_to_an_image_without_bridges() {
+        for (words, ssh) in [
+            ("web", Ssh::No),
+            ("web --project p", Ssh::No),
+            ("web --loopback", Ssh::No),
+            ("web --loopback --project p", Ssh::IfAny),
+            ("web --loopback --scope s", Ssh::IfAny),
+            ("web --loopback --scope s --no-ssh", Ssh::No),
+            ("web --loopback --scope s --ssh", Ssh::Yes),
+        ] {
+            assert_eq!(plan(words).unwrap().ssh, ssh, "{words}");
+        }
     }
 }

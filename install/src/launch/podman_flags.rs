@@ -1,12 +1,15 @@
 //! The flags of `podman run` that wire a container. Pure; no secret is among them, because every
 //! user of the machine can read them.
 
-use std::fs;
+use std::fs::{self, File};
+use std::os::fd::AsFd;
 use std::path::Path;
 
 use terok_shared::annotation;
 use terok_shared::layout::MOUNT_POINT;
+use terok_shared::sys::pid_namespace;
 
+use super::client_files::ClientFile;
 use super::environment::HOST;
 use super::plan::Plan;
 use crate::cli::{Mode, OciRuntime};
@@ -17,6 +20,16 @@ pub(super) struct Machine {
     /// Containers of root share no user namespace with slirp4netns.
     pub(super) is_root: bool,
     pub(super) selinux_enforces: bool,
+    /// Whether the kernel can tell a container's processes from others at a socket.
+    pub(super) knows_peers: bool,
+}
+
+/// What of a launch is mounted, besides what its mode asks for.
+#[derive(Debug, Default)]
+pub(super) struct Wiring {
+    /// An agent socket that needs no handshake.
+    pub(super) plain_agent: bool,
+    pub(super) files: Vec<ClientFile>,
 }
 
 impl Machine {
@@ -26,12 +39,26 @@ impl Machine {
             // selinux(8): the file is there only where SELinux is.
             selinux_enforces: fs::read_to_string("/sys/fs/selinux/enforce")
                 .is_ok_and(|text| text.trim() == "1"),
+            knows_peers: knows_peers(),
         }
+    }
+
+    /// Whether a container of this plan can have an agent socket that needs no handshake. In tcp
+    /// mode it is the only thing that is mounted, and not worth the container's label.
+    pub(super) fn has_plain_agent(self, plan: &Plan) -> bool {
+        self.knows_peers && (plan.mode == Mode::Socket || !self.selinux_enforces)
     }
 }
 
+/// Linux 6.11 and later answer the signer's question; asked here of our own namespace.
+fn knows_peers() -> bool {
+    let own = i32::try_from(std::process::id()).expect("pids are positive numbers of 31 bits");
+    File::open("/proc/self/ns/pid")
+        .is_ok_and(|namespace| pid_namespace::pid_inside(namespace.as_fd(), own).is_ok())
+}
+
 /// One word each, `--flag=value`. The variables' flags are the caller's.
-pub(super) fn flags(plan: &Plan, machine: Machine) -> Vec<String> {
+pub(super) fn flags(plan: &Plan, wiring: &Wiring, machine: Machine) -> Vec<String> {
     let mut flags = vec![
         format!("--name={}", plan.name),
         format!("--annotation={}={}", annotation::KEY, plan.sidecar),
@@ -45,13 +72,26 @@ pub(super) fn flags(plan: &Plan, machine: Machine) -> Vec<String> {
     }
     match plan.mode {
         Mode::Socket => flags.extend(sockets(&plan.socket_directory, machine)),
-        Mode::Tcp => flags.extend(loopback(machine)),
+        Mode::Tcp => {
+            flags.extend(loopback(machine));
+            flags.extend(wiring.plain_agent.then(|| mount(&plan.socket_directory)));
+        }
     }
+    // A file of its own may be labelled for containers; where the label is off it does no harm.
+    let options = if machine.selinux_enforces { "ro,z" } else { "ro" };
+    let file = |file: &ClientFile| {
+        format!("--volume={}:{}:{options}", file.here.display(), file.inside.display())
+    };
+    flags.extend(wiring.files.iter().map(file));
     flags
 }
 
+fn mount(directory: &Path) -> String {
+    format!("--volume={}:{MOUNT_POINT}:ro", directory.display())
+}
+
 fn sockets(directory: &Path, machine: Machine) -> Vec<String> {
-    let mut flags = vec![format!("--volume={}:{MOUNT_POINT}:ro", directory.display())];
+    let mut flags = vec![mount(directory)];
     // A container's domain may not connect to a socket of the supervisor's, whatever the label
     // of the file is, and we load no policy module that would allow it.
     if machine.selinux_enforces {
@@ -76,7 +116,11 @@ mod tests {
     use super::super::plan::tests::plan;
     use super::*;
 
-    const USER: Machine = Machine { is_root: false, selinux_enforces: false };
+    const USER: Machine = Machine { is_root: false, selinux_enforces: false, knows_peers: true };
+
+    fn flags(plan: &Plan, machine: Machine) -> Vec<String> {
+        super::flags(plan, &Wiring::default(), machine)
+    }
 
     #[test]
     fn socket_mode_mounts_and_leaves_the_network_alone() {
@@ -98,6 +142,25 @@ mod tests {
         let option = "--security-opt=label=disable".to_owned();
         assert!(flags(&plan("web").unwrap(), enforcing).contains(&option));
         assert!(!flags(&plan("web --mode tcp").unwrap(), enforcing).contains(&option));
+    }
+
+    #[test]
+    fn a_plain_agent_is_mounted_in_tcp_mode_too_unless_it_would_cost_the_label() {
+        let plan = plan("web --mode tcp").unwrap();
+        let wiring = Wiring { plain_agent: true, ..Wiring::default() };
+        let flags = super::flags(&plan, &wiring, USER);
+        assert_eq!(flags.last().unwrap(), "--volume=/t/run/run/web:/run/terok:ro");
+        assert!(USER.has_plain_agent(&plan));
+        assert!(!Machine { selinux_enforces: true, ..USER }.has_plain_agent(&plan));
+        assert!(!Machine { knows_peers: false, ..USER }.has_plain_agent(&plan));
+    }
+
+    #[test]
+    fn a_clients_file_is_mounted_where_it_looks_and_cannot_be_written() {
+        let file = ClientFile { here: "/s/web.x".into(), inside: "/root/.x/y".into() };
+        let wiring = Wiring { files: vec![file], ..Wiring::default() };
+        let flags = super::flags(&plan("web").unwrap(), &wiring, USER);
+        assert_eq!(flags.last().unwrap(), "--volume=/s/web.x:/root/.x/y:ro");
     }
 
     #[test]

@@ -12,44 +12,28 @@ use std::path::PathBuf;
 use serde_json::json;
 use terok_shared::container::ContainerName;
 use terok_shared::secret::Secret;
-use terok_shared::token::mint_gate;
 use vault_store::Vault;
-use vault_store::credential::Kind;
-use vault_store::scope::ScopeName;
-use vault_store::token::TokenInfo;
+use vault_store::token::StoredToken;
 
-use super::environment::{self, Granted, GrantedProvider, Variables};
+use super::environment::{self, Variables};
 use super::made::{Made, Thing};
-use super::plan::Plan;
-use super::podman_flags::{self, Machine};
+use super::plan::{Plan, Ssh};
+use super::podman_flags::{self, Machine, Wiring};
 use super::ports::Ports;
-use super::{mirror, sidecar};
+use super::wanted::{self, Wanted};
+use super::{client_files, mint, mirror, sidecar};
 use crate::Failure;
 use crate::cli::{Mode, PrepareArgs, UnlockArgs};
-use crate::credential_name::{ProviderName, SSH, SetName};
 use crate::directories::Directories;
+use crate::egress::{self, Borrowed};
 use crate::output::{print, print_json};
 use crate::private_file::{self, Directory};
-use crate::vault::{open, read_routes};
+use crate::vault::{VaultError, open, update_route};
 
 #[derive(Debug)]
 enum PrepareError {
     NameInUse {
         name: ContainerName,
-    },
-    NoCredential {
-        provider: ProviderName,
-        set: SetName,
-    },
-    Unusable {
-        provider: ProviderName,
-        set: SetName,
-    },
-    NoRoute {
-        provider: ProviderName,
-    },
-    NoKeys {
-        scope: ScopeName,
     },
     Ports(io::Error),
     Io {
@@ -93,56 +77,52 @@ pub(super) fn make_ready(
     if plan.sidecar.as_path().symlink_metadata().is_ok() {
         return Err(PrepareError::NameInUse { name: plan.name.clone() }.into());
     }
-    let mut vault = plan.needs_vault().then(|| open(directories, unlock)).transpose()?;
-    let kinds = check(plan, vault.as_ref())?;
+    let borrowed = egress::borrow(&plan.tokens, &plan.programs)?;
+    let mut vault = open_for(plan, directories, unlock)?;
+    let wanted = wanted::check(plan, vault.as_ref(), &borrowed)?;
     let mut made = Made::default();
-    match make(plan, kinds, vault.as_mut(), &mut made) {
-        Ok(variables) => {
-            let flags = podman_flags::flags(plan, Machine::look());
-            Ok(Ready { flags, variables, made, vault })
-        }
+    match make(plan, wanted, borrowed, vault.as_mut(), &mut made) {
+        Ok((flags, variables)) => Ok(Ready { flags, variables, made, vault }),
         Err(why) => Err(give_up(made, vault, why)),
     }
 }
 
-/// Whether everything that is asked for is there; for each provider the kind of its credential.
-fn check(plan: &Plan, vault: Option<&Vault>) -> Result<Vec<(ProviderName, Kind)>, Failure> {
-    let Some(vault) = vault else { return Ok(vec![]) };
-    let routes = read_routes(&plan.routes)?;
-    let mut kinds = Vec::new();
-    for provider in &plan.providers {
-        let stored = vault.credential(plan.set.as_str(), provider.as_str())?;
-        let (provider, set) = (provider.clone(), plan.set.clone());
-        let Some(credential) = stored else {
-            return Err(PrepareError::NoCredential { provider, set }.into());
-        };
-        if credential.secret().is_none() {
-            return Err(PrepareError::Unusable { provider, set }.into());
-        }
-        if !routes.contains_key(provider.as_str()) {
-            return Err(PrepareError::NoRoute { provider }.into());
-        }
-        kinds.push((provider, credential.kind()));
+/// Keys that a launch takes if there are any do not need a vault to be there.
+fn open_for(
+    plan: &Plan,
+    directories: &Directories,
+    unlock: &UnlockArgs,
+) -> Result<Option<Vault>, VaultError> {
+    if plan.needs_vault() {
+        return open(directories, unlock).map(Some);
     }
-    if plan.ssh && vault.ssh_keys(plan.scope.as_str())?.is_empty() {
-        return Err(PrepareError::NoKeys { scope: plan.scope.clone() }.into());
+    if plan.ssh == Ssh::No {
+        return Ok(None);
     }
-    Ok(kinds)
+    match open(directories, unlock) {
+        Err(why) if why.is_missing() => Ok(None),
+        other => other.map(Some),
+    }
 }
 
-/// The steps, each noted when it has made something.
+/// The steps, each noted when it has made something. The vault comes last: a launch that is
+/// interrupted before has minted nothing that opens anything.
 fn make(
     plan: &Plan,
-    kinds: Vec<(ProviderName, Kind)>,
+    wanted: Wanted,
+    borrowed: Vec<Borrowed>,
     vault: Option<&mut Vault>,
     made: &mut Made,
-) -> Result<Variables, Failure> {
+) -> Result<(Vec<String>, Variables), Failure> {
+    let machine = Machine::look();
     let ports = match plan.mode {
         Mode::Socket => None,
         Mode::Tcp => Some(Ports::allocate().map_err(PrepareError::Ports)?),
     };
-    let gate = plan.gate.as_ref().map(|_| mint_gate()).transpose()?;
-    take_name(plan, &sidecar::text(plan, ports, gate.as_ref())?)?;
+    let (mut granted, tokens) = mint::all(plan, wanted, ports)?;
+    granted.plain_agent = granted.ssh.is_some() && machine.has_plain_agent(plan);
+    let variables = environment::variables(&granted)?;
+    take_name(plan, &sidecar::text(plan, &granted)?)?;
     made.note(Thing::File(plan.sidecar.as_path().to_owned()));
 
     if let Some(wanted) = &plan.gate
@@ -151,18 +131,37 @@ fn make(
         made.note(Thing::Directory(wanted.mirror.clone()));
     }
     make_socket_directory(plan, made)?;
-
-    let mut granted = Granted { ports, providers: vec![], ssh: None, gate };
+    let files = client_files::write(plan, &granted, made)?;
     if let Some(vault) = vault {
-        for (name, kind) in kinds {
-            let token = mint(plan, name.as_str(), vault, made)?;
-            granted.providers.push(GrantedProvider { name, kind, token });
-        }
-        if plan.ssh {
-            granted.ssh = Some(mint(plan, SSH, vault, made)?);
-        }
+        store(plan, borrowed, tokens, vault, made)?;
     }
-    Ok(environment::variables(&granted)?)
+    let wiring = Wiring { plain_agent: granted.plain_agent, files };
+    Ok((podman_flags::flags(plan, &wiring, machine), variables))
+}
+
+/// What is borrowed goes into the vault, its routes into the table, and then the tokens open it.
+fn store(
+    plan: &Plan,
+    borrowed: Vec<Borrowed>,
+    tokens: Vec<StoredToken>,
+    vault: &mut Vault,
+    made: &mut Made,
+) -> Result<(), Failure> {
+    let set = egress::set_of(&plan.name);
+    let mut credentials = Vec::with_capacity(borrowed.len());
+    for Borrowed { provider, credential, route } in borrowed {
+        update_route(&plan.routes, &provider, &route)?;
+        credentials.push((provider.to_string(), credential));
+    }
+    vault.put_credentials(&set, &credentials)?;
+    for (provider, _) in credentials {
+        made.note(Thing::Credential { set: set.clone(), provider });
+    }
+    vault.put_tokens(&tokens)?;
+    for StoredToken { token, .. } in tokens {
+        made.note(Thing::Token(token));
+    }
+    Ok(())
 }
 
 fn take_name(plan: &Plan, text: &Secret<Vec<u8>>) -> Result<(), PrepareError> {
@@ -184,22 +183,6 @@ fn make_socket_directory(plan: &Plan, made: &mut Made) -> Result<(), PrepareErro
         made.note(Thing::Directory(path.clone()));
     }
     Ok(())
-}
-
-fn mint(
-    plan: &Plan,
-    provider: &str,
-    vault: &mut Vault,
-    made: &mut Made,
-) -> Result<Secret<String>, Failure> {
-    let token = vault.mint_token(&TokenInfo {
-        scope: plan.scope.to_string(),
-        subject: plan.name.to_string(),
-        credential_set: plan.set.to_string(),
-        provider: provider.to_owned(),
-    })?;
-    made.note(Thing::Token(token.expose().clone().into()));
-    Ok(token)
 }
 
 /// `NAME=value` lines as `podman run --env-file` reads them.
@@ -259,37 +242,11 @@ fn io_error(doing: &'static str, path: &std::path::Path) -> impl Fn(io::Error) -
 
 impl fmt::Display for PrepareError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let option = |set: &SetName| match set.as_str() {
-            "default" => String::new(),
-            other => format!(" --set {other}"),
-        };
         match self {
             Self::NameInUse { name } => write!(
                 f,
                 "prepare {name}: the name is in use\n\
                  hint: run `terokctl cleanup {name}` when its container is gone"
-            ),
-            Self::NoCredential { provider, set } => write!(
-                f,
-                "give the use of {provider}: set {set} has no credential for it\n\
-                 hint: run `terokctl vault add {provider}{}`",
-                option(set)
-            ),
-            Self::Unusable { provider, set } => write!(
-                f,
-                "give the use of {provider}: its credential in set {set} has no value\n\
-                 hint: run `terokctl vault add {provider}{}` to replace it",
-                option(set)
-            ),
-            Self::NoRoute { provider } => write!(
-                f,
-                "give the use of {provider}: there is no route to it\n\
-                 hint: run `terokctl vault add {provider} --upstream URL`"
-            ),
-            Self::NoKeys { scope } => write!(
-                f,
-                "give the use of ssh keys: scope {scope} has none\n\
-                 hint: run `terokctl ssh generate --scope {scope}`"
             ),
             Self::Ports(why) => write!(f, "find free ports of 127.0.0.1: {why}"),
             Self::Io { doing, path, why } => write!(f, "{doing} {}: {why}", path.display()),

@@ -34,11 +34,16 @@ pub(crate) fn run(directories: &Directories, args: &RunArgs) -> Result<(), Failu
     let podman = find_podman().ok_or(RunError::NoPodman)?;
     let plan = Plan::new(directories, &args.launch)?;
     let ready = make_ready(directories, &plan, &args.launch.unlock)?;
-    let mut command = command(&podman, &ready, args);
+    let mut command = command(&podman, &plan, &ready, args);
     // Closes the vault: the last connection folds its write-ahead log into the file.
     drop(ready);
     let start = RunError::Start { podman, why: command.exec() };
-    let undo = CleanupArgs { name: plan.name, force: false, unlock: args.launch.unlock.clone() };
+    let undo = CleanupArgs {
+        name: plan.name,
+        force: false,
+        json: false,
+        unlock: args.launch.unlock.clone(),
+    };
     match cleanup::take_back(directories, &undo) {
         Ok(_) => Err(start.into()),
         Err(cleanup) => Err(RunError::StartAndCleanup { start: Box::new(start), cleanup }.into()),
@@ -47,11 +52,15 @@ pub(crate) fn run(directories: &Directories, args: &RunArgs) -> Result<(), Failu
 
 /// `podman run FLAGS WORDS…`. The variables' names are arguments, which every user can read;
 /// their values are in the environment, which is the operator's own.
-fn command(podman: &PathBuf, ready: &Ready, args: &RunArgs) -> Command {
+fn command(podman: &PathBuf, plan: &Plan, ready: &Ready, args: &RunArgs) -> Command {
     let mut command = Command::new(podman);
     command.arg("run").args(&ready.flags);
     // May itself be sensitive, and is nothing to podman.
     command.env_remove("TEROK_VAULT_PASSPHRASE_COMMAND");
+    // Real credentials; `podman run --env-host` would pass them on.
+    for token in &plan.tokens {
+        command.env_remove(&token.variable);
+    }
     for (name, value) in &ready.variables {
         command.arg(format!("--env={name}")).env(name, value.expose());
     }

@@ -3,6 +3,7 @@
 //! In: a plan, its ports and gate token. Out: JSON that our own reader has accepted, with every
 //! member that readers before us expect.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
 
@@ -12,11 +13,11 @@ use terok_shared::layout;
 use terok_shared::secret::Secret;
 use terok_shared::service::Service;
 use terok_shared::sidecar::{Sidecar, SidecarError};
+use terok_shared::token::STATIC_MARKERS;
 
-use super::environment::{BRIDGED_BROKER_PORT, BRIDGED_GATE_PORT};
+use super::environment::{BRIDGED_BROKER_PORT, BRIDGED_GATE_PORT, Granted};
 use super::plan::Plan;
-use super::ports::Ports;
-use crate::cli::{Activation, Mode};
+use crate::cli::{Activation, Mode, Placement};
 
 /// Members in the contract's order. `Option`s that are `None` are left out, but for the
 /// passphrase command, which older readers look up.
@@ -51,7 +52,17 @@ struct Text<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     leave_after_s: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    placement: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     loopback: Option<Loopback>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    agent_socket: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ssh_token: Option<&'a str>,
+    /// A marker stands for what this container was given, or for nothing.
+    static_markers: bool,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    marker_tokens: BTreeMap<&'a str, &'a str>,
 }
 
 /// Ports of the container's own loopback.
@@ -69,16 +80,14 @@ pub(super) enum TextError {
     Endpoint(EndpointError),
 }
 
-/// The text for a plan. It may hold the gate's token.
+/// The text for a plan. It may hold the gate's token and phantom tokens.
 ///
 /// # Errors
 /// What a supervisor would refuse later, told now.
-pub(super) fn text(
-    plan: &Plan,
-    ports: Option<Ports>,
-    gate_token: Option<&Secret<String>>,
-) -> Result<Secret<Vec<u8>>, TextError> {
-    let gate = plan.gate.as_ref().zip(gate_token);
+pub(super) fn text(plan: &Plan, granted: &Granted) -> Result<Secret<Vec<u8>>, TextError> {
+    let ports = granted.ports;
+    let gate = plan.gate.as_ref().zip(granted.gate.as_ref());
+    let agent = granted.ssh.as_ref().filter(|_| granted.plain_agent);
     let text = Text {
         container_name: plan.name.as_str(),
         ipc_mode: match plan.mode {
@@ -102,11 +111,25 @@ pub(super) fn text(
         token_subject: plan.name.as_str(),
         required: plan.required,
         activation: (plan.activation == Activation::OnDemand).then_some("on-demand"),
+        placement: match plan.placement {
+            Placement::Auto => None,
+            Placement::Daemon => Some("daemon"),
+            Placement::Unit => Some("unit"),
+        },
         leave_after_s: plan.leave_after,
         loopback: plan.loopback.then(|| Loopback {
             vault: BRIDGED_BROKER_PORT,
             gate: gate.map(|_| BRIDGED_GATE_PORT),
         }),
+        agent_socket: agent.is_some(),
+        ssh_token: agent.map(|token| token.expose().as_str()),
+        static_markers: false,
+        marker_tokens: granted
+            .providers
+            .iter()
+            .map(|provider| (provider.name.as_str(), provider.token.expose().as_str()))
+            .filter(|(name, _)| STATIC_MARKERS.iter().any(|(_, provider)| provider == name))
+            .collect(),
     };
     let json = serde_json::to_vec_pretty(&text).expect("the plan's paths are UTF-8");
     let json = Secret::from(json);
@@ -140,14 +163,25 @@ impl std::error::Error for TextError {}
 mod tests {
     use serde_json::Value;
 
+    use super::super::environment::GrantedProvider;
     use super::super::plan::tests::plan;
+    use super::super::ports::Ports;
     use super::*;
+    use crate::credential_name::ProviderName;
 
     const PORTS: Ports = Ports { broker: 4001, signer: 4002, gate: 4003 };
 
+    fn granted(ports: Option<Ports>, gate_token: Option<&str>) -> Granted {
+        let gate = gate_token.map(|token| Secret::from(token.to_owned()));
+        Granted { ports, providers: vec![], ssh: None, plain_agent: false, gate }
+    }
+
     fn json(words: &str, ports: Option<Ports>, gate_token: Option<&str>) -> Value {
-        let token = gate_token.map(|token| Secret::from(token.to_owned()));
-        let text = text(&plan(words).unwrap(), ports, token.as_ref()).unwrap();
+        json_of(words, &granted(ports, gate_token))
+    }
+
+    fn json_of(words: &str, granted: &Granted) -> Value {
+        let text = text(&plan(words).unwrap(), granted).unwrap();
         serde_json::from_slice(text.expose()).unwrap()
     }
 
@@ -185,6 +219,47 @@ mod tests {
     }
 
     #[test]
+    fn a_plain_agent_socket_comes_with_its_token() {
+        let ssh = |plain_agent| Granted {
+            ssh: Some("terok-p-ssh".to_owned().into()),
+            plain_agent,
+            ..granted(None, None)
+        };
+        let plain = json_of("web", &ssh(true));
+        assert_eq!(
+            (&plain["agent_socket"], &plain["ssh_token"]),
+            (&true.into(), &"terok-p-ssh".into())
+        );
+        let bridged = json_of("web", &ssh(false));
+        assert!(bridged.get("agent_socket").is_none() && bridged.get("ssh_token").is_none());
+    }
+
+    #[test]
+    fn a_marker_stands_for_what_was_granted_and_for_nothing_else() {
+        let provider = |name: &str| GrantedProvider {
+            name: ProviderName::parse(name).unwrap(),
+            kind: vault_store::credential::Kind::OAuth,
+            token: format!("terok-p-{name}").into(),
+            file: None,
+        };
+        let mut granted = granted(None, None);
+        assert!(json_of("web", &granted).get("marker_tokens").is_none());
+        granted.providers = vec![provider("anthropic"), provider("github")];
+        let json = json_of("web", &granted);
+        assert_eq!(json["marker_tokens"], serde_json::json!({ "anthropic": "terok-p-anthropic" }));
+        assert_eq!(json["static_markers"], false);
+    }
+
+    #[test]
+    fn a_forced_placement_is_written_down() {
+        assert!(json("web", None, None).get("placement").is_none());
+        for word in ["daemon", "unit"] {
+            let json = json(&format!("web --placement {word}"), None, None);
+            assert_eq!(json["placement"], word);
+        }
+    }
+
+    #[test]
     fn activation_on_demand_is_asked_for_with_its_patience() {
         let eager = json("web", None, None);
         assert!(eager.get("activation").is_none() && eager.get("leave_after_s").is_none());
@@ -200,9 +275,10 @@ mod tests {
     fn a_socket_path_that_cannot_be_bound_is_refused_now() {
         let name = "n".repeat(100);
         assert!(matches!(
-            text(&plan(&name).unwrap(), None, None),
+            text(&plan(&name).unwrap(), &granted(None, None)),
             Err(TextError::Endpoint(EndpointError::SocketPathTooLong { .. }))
         ));
-        assert!(text(&plan(&format!("{name} --mode tcp")).unwrap(), Some(PORTS), None).is_ok());
+        let tcp = plan(&format!("{name} --mode tcp")).unwrap();
+        assert!(text(&tcp, &granted(Some(PORTS), None)).is_ok());
     }
 }

@@ -6,6 +6,7 @@
 mod finding;
 
 mod hooks;
+mod launches;
 mod leftovers;
 mod machine;
 mod vault;
@@ -16,12 +17,16 @@ use serde::Serialize;
 use terok_shared::container::ContainerName;
 
 use self::finding::{Finding, Grade};
+use super::fold;
 use super::paint::{Colour, Paint};
 use crate::Failure;
 use crate::cli::observe::DoctorArgs;
 use crate::directories::Directories;
 use crate::output::{Verbosity, count, print, print_json, printable};
 use crate::setup::Places;
+
+/// Columns before what is found.
+const INDENT: usize = 19;
 
 /// Something is broken; the report has said what.
 #[derive(Debug)]
@@ -55,7 +60,8 @@ pub(crate) fn run(
     if args.json {
         print_json(&report)?;
     } else {
-        print(&report.text(verbosity, args.fix, Paint::of_stdout()))?;
+        let text = report.text(verbosity, args.fix, Paint::of_stdout());
+        print(&fold::for_stdout(text, INDENT))?;
     }
     if report.broken > 0 { Err(Box::new(Broken)) } else { Ok(()) }
 }
@@ -65,6 +71,7 @@ fn examine(directories: &Directories, places: &Places) -> Vec<Finding> {
     let mut findings = machine::examine(directories);
     findings.extend(hooks::examine(places));
     findings.extend(vault::examine(directories));
+    findings.extend(launches::examine(directories));
     findings.extend(leftovers::examine(directories));
     findings
 }

@@ -15,7 +15,7 @@ use terok_shared::layout::StateRoot;
 use terok_shared::pid_file::{self, Living};
 use terok_shared::process::Process;
 use terok_shared::sidecar::{self, Sidecar};
-use terok_shared::status::{self, Status};
+use terok_shared::status::{self, ServiceState, ServiceStatus, Status};
 
 use super::supervisors;
 
@@ -68,6 +68,14 @@ impl Known {
     /// The run that is not over: of the supervisor, or at least of the container.
     pub(super) fn current(&self) -> Option<&Run> {
         self.runs.iter().find(|run| run.living.is_some() || run.container.is_some())
+    }
+
+    /// Services of a living supervisor that it has stopped starting, because they end too often.
+    pub(super) fn failed(&self) -> impl Iterator<Item = &ServiceStatus> {
+        let living = self.current().filter(|run| run.living.is_some());
+        let services = living.and_then(|run| run.status.as_ref()).map(|status| &status.services);
+        let failed = |service: &&ServiceStatus| service.state == ServiceState::Failed;
+        services.into_iter().flatten().filter(failed)
     }
 
     pub(super) fn sidecar(&self) -> Option<&Sidecar> {

@@ -2,7 +2,7 @@
 //!
 //! Nothing is started in a way of its own: terok-hook gets the state it would get from the runtime,
 //! in the namespace it would run in, and does what it does at every start. A supervisor that lives
-//! is left alone by it.
+//! is left alone by it; one with a service that it has stopped starting is ended first.
 
 use std::fmt;
 use std::io::{self, Write};
@@ -20,6 +20,7 @@ use terok_shared::sibling::{self, SiblingError};
 
 use super::known::{self, Known};
 use super::podman::{AskError, Podman};
+use super::tree;
 use crate::Failure;
 use crate::cli::observe::RespawnArgs;
 use crate::directories::Directories;
@@ -48,6 +49,8 @@ pub(super) enum RespawnError {
     Id(IdError),
     Path(PathError),
     Program(SiblingError),
+    /// The supervisor whose services have failed does not go.
+    End(String),
     Hook {
         program: PathBuf,
         why: io::Error,
@@ -86,7 +89,10 @@ pub(super) fn bring_back(directories: &Directories, name: &str) -> Result<Back, 
     let root = StateRoot::new(target.sidecar.state_root());
     let pid_file = root.pid_file(&target.id);
     if let Some(living) = pid_file::living(&pid_file, &target.id) {
-        return Ok(Back::WasThere(living.supervisor.pid()));
+        if !has_failed_services(directories, &target.id)? {
+            return Ok(Back::WasThere(living.supervisor.pid()));
+        }
+        tree::end(living.supervisor).map_err(RespawnError::End)?;
     }
     let said = run_hook(directories, podman.as_ref(), &target)?;
     let deadline = Instant::now() + PATIENCE;
@@ -99,6 +105,11 @@ pub(super) fn bring_back(directories: &Directories, name: &str) -> Result<Back, 
         }
         std::thread::sleep(Duration::from_millis(20));
     }
+}
+
+fn has_failed_services(directories: &Directories, id: &ContainerId) -> Result<bool, RespawnError> {
+    let known = known::one(&directories.state, id.as_str()).map_err(RespawnError::Files)?;
+    Ok(known.is_some_and(|known| known.failed().next().is_some()))
 }
 
 /// podman knows best; for containers of other engines the dead supervisor's own file tells.
@@ -224,6 +235,7 @@ impl fmt::Display for RespawnError {
             Self::Id(why) => why.fmt(f),
             Self::Path(why) => why.fmt(f),
             Self::Program(why) => why.fmt(f),
+            Self::End(why) => write!(f, "respawn: end the supervisor that lives: {why}"),
             Self::Hook { program, why } => write!(f, "run {}: {why}", program.display()),
             Self::NotServing(said) if said.is_empty() => {
                 write!(f, "respawn: the hook said nothing, and no supervisor came")

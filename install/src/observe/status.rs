@@ -129,6 +129,9 @@ fn problem(known: &Known) -> Option<String> {
             Some(format!("its supervisor died; `terokctl respawn {}` brings it back", known.name))
         }
         (Some(Err(why)), _) => Some(why.lines().next().unwrap_or_default().to_owned()),
+        _ if known.failed().next().is_some() => {
+            Some(format!("`terokctl respawn {}` tries again", known.name))
+        }
         _ => None,
     }
 }
@@ -209,6 +212,9 @@ fn services(told: &Told, paint: Paint) -> Vec<(usize, String)> {
                 }
                 ServiceState::Restarting => {
                     coloured(format!("{}:restarting", service.service), Colour::Doubtful)
+                }
+                ServiceState::Failed => {
+                    coloured(format!("{}:failed", service.service), Colour::Bad)
                 }
                 ServiceState::GivenUp => {
                     coloured(format!("{}:given-up", service.service), Colour::Bad)

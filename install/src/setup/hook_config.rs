@@ -39,6 +39,14 @@ pub(crate) struct Descriptor {
     stages: Vec<String>,
 }
 
+impl Descriptor {
+    /// The program, and its arguments without the one that is its name.
+    pub(super) fn command(&self) -> (&Path, &[String]) {
+        let arguments = self.hook.args().as_deref().unwrap_or_default();
+        (self.hook.path(), arguments.get(1..).unwrap_or_default())
+    }
+}
+
 /// The conditions, all of which must hold.
 #[derive(Debug, Serialize, Deserialize)]
 struct When {

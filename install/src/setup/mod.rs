@@ -5,10 +5,13 @@
 //! step that fails undoes the ones before it, and running setup again changes only what is missing.
 
 mod changes;
+mod command;
 mod containers_conf;
 mod hook_config;
 mod places;
 mod programs;
+mod proof;
+mod purge;
 mod record;
 mod remove;
 mod report;
@@ -17,6 +20,7 @@ use std::fmt;
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 
+pub(crate) use self::command::{run_setup, run_uninstall};
 pub(crate) use self::containers_conf::Lookup;
 pub(crate) use self::hook_config::{PYTHON_PREFIX, PythonHooks, STAGES};
 pub(crate) use self::places::Places;
@@ -24,6 +28,7 @@ pub(crate) use self::programs::{HOOK, PROGRAMS};
 pub(crate) use self::report::{Outcome, Report};
 
 use self::changes::{Fault, Journal};
+use self::proof::{ProofError, Proved};
 use self::record::Record;
 use self::report::Step;
 
@@ -32,6 +37,14 @@ use self::report::Step;
 pub(crate) struct Options {
     pub(crate) python_hooks: PythonHooks,
     pub(crate) run: Run,
+    pub(crate) proof: Proof,
+}
+
+/// Whether the installation is proved before it is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Proof {
+    FireHook,
+    Skip,
 }
 
 /// Whether the plan is carried out.
@@ -58,6 +71,11 @@ pub(crate) enum SetupError {
     /// A step failed; `left` is what could not be undone.
     Failed {
         fault: Fault,
+        left: Vec<Fault>,
+    },
+    /// The hook was fired and did not do what it is for.
+    Unproved {
+        why: ProofError,
         left: Vec<Fault>,
     },
 }
@@ -90,6 +108,15 @@ impl fmt::Display for SetupError {
                 write!(f, "{fault}; not everything before it could be undone")?;
                 left.iter().try_for_each(|fault| write!(f, "; {fault}"))
             }
+            Self::Unproved { why, left } => {
+                let undone = if left.is_empty() { "everything" } else { "not everything" };
+                write!(f, "fire the hook once: {why}; {undone} was undone")?;
+                left.iter().try_for_each(|fault| write!(f, "; {fault}"))?;
+                f.write_str(
+                    "\nhint: `terokctl doctor` says what this machine lacks; `--no-verify` \
+                     installs all the same",
+                )
+            }
         }
     }
 }
@@ -102,7 +129,16 @@ impl std::error::Error for SetupError {}
 /// Says what is in the way; then nothing was changed, or everything was put back.
 pub(crate) fn setup(places: &Places, options: &Options) -> Result<Report, SetupError> {
     let _lock = lock(places)?;
-    carry_out(plan(places, options.python_hooks)?, options.run)
+    let proof = || match options.proof {
+        Proof::Skip => Ok(None),
+        Proof::FireHook => proof::fire(&places.hooks_dir()).map(Some),
+    };
+    let mut report = carry_out(plan(places, options.python_hooks)?, options.run, proof)?;
+    if options.proof == Proof::FireHook && options.run == Run::Dry {
+        let line = "fire the hook once, for a container and a vault that are thrown away";
+        report.steps.push((Outcome::Planned, line.to_owned()));
+    }
+    Ok(report)
 }
 
 /// Takes back what setup did; vault, mirrors, logs and sidecars stay.
@@ -112,7 +148,7 @@ pub(crate) fn setup(places: &Places, options: &Options) -> Result<Report, SetupE
 pub(crate) fn uninstall(places: &Places, run: Run) -> Result<Report, SetupError> {
     let _lock = lock(places)?;
     let record = Record::load(&places.state_dir).map_err(SetupError::Record)?;
-    carry_out(remove::plan(places, &record)?, run)
+    carry_out(remove::plan(places, &record)?, run, || Ok(None))
 }
 
 /// The directories podman reads hook descriptors from at present, lowest precedence first.
@@ -161,8 +197,12 @@ fn plan(places: &Places, python_hooks: PythonHooks) -> Result<Vec<Step>, SetupEr
     Ok(steps)
 }
 
-/// Checks all changes, then makes them, or none.
-fn carry_out(steps: Vec<Step>, run: Run) -> Result<Report, SetupError> {
+/// Checks all changes, then makes them, or none: they stay only once `prove` is satisfied.
+fn carry_out(
+    steps: Vec<Step>,
+    run: Run,
+    prove: impl FnOnce() -> Result<Option<Proved>, ProofError>,
+) -> Result<Report, SetupError> {
     for step in &steps {
         changes::check(&step.changes).map_err(SetupError::Denied)?;
     }
@@ -175,8 +215,21 @@ fn carry_out(steps: Vec<Step>, run: Run) -> Result<Report, SetupError> {
             return Err(SetupError::Failed { fault, left: journal.roll_back() });
         }
     }
+    let proved = match prove() {
+        Ok(proved) => proved,
+        Err(why) => return Err(SetupError::Unproved { why, left: journal.roll_back() }),
+    };
     journal.commit();
-    Ok(Report::of(steps, Outcome::Done))
+    let mut report = Report::of(steps, Outcome::Done);
+    if let Some(Proved { services, took }) = proved {
+        let line = format!(
+            "fire the hook once: {} came up, and all went with the container ({} ms)",
+            services.join(", "),
+            took.as_millis()
+        );
+        report.steps.push((Outcome::Done, line));
+    }
+    Ok(report)
 }
 
 /// Locks the state directory, or the nearest directory above it that exists, against a second

@@ -4,6 +4,7 @@
 //! the system's libexec directory when terokctl belongs to an installation there. A copy is
 //! renamed into place: supervisors that are running keep the program they started with.
 
+use std::ffi::OsStr;
 use std::fmt;
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader};
@@ -11,7 +12,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use super::changes::{Change, make_dirs};
-use super::places::Places;
+use super::places::{Operator, Places};
 use super::report::Step;
 
 /// The hook; the others are started by it or by the supervisor, from beside it.
@@ -54,6 +55,11 @@ pub(crate) enum Error {
         path: PathBuf,
         source: io::Error,
     },
+    /// Every user's podman reads root's list of hooks directories, and starts nothing when it
+    /// cannot open one of them.
+    Closed {
+        path: PathBuf,
+    },
 }
 
 impl fmt::Display for Error {
@@ -71,6 +77,11 @@ impl fmt::Display for Error {
             ),
             Self::NotADirectory { path } => write!(f, "use {}: not a directory", path.display()),
             Self::Unreadable { path, source } => write!(f, "read {}: {source}", path.display()),
+            Self::Closed { path } => write!(
+                f,
+                "use {0}: other users cannot go through it, and their podman would refuse every container\nhint: run chmod o+x {0}, or set TEROK_SANDBOX_STATE_DIR to another place",
+                path.display()
+            ),
         }
     }
 }
@@ -135,13 +146,37 @@ fn first_missing(directory: &Path) -> Option<&'static str> {
 /// # Errors
 /// It is not a directory, or not the operator's.
 pub(super) fn state_directory(places: &Places) -> Result<Vec<Change>, Error> {
-    match fs::metadata(&places.state_dir) {
-        Ok(metadata) => owned(places, &places.state_dir, &metadata).map(|()| Vec::new()),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            Ok(make_dirs(&places.state_dir, 0o700))
-        }
-        Err(source) => Err(Error::Unreadable { path: places.state_dir.clone(), source }),
+    let mode = if places.operator == Operator::Root { 0o711 } else { 0o700 };
+    let mut changes = match fs::metadata(&places.state_dir) {
+        Ok(metadata) => owned(places, &places.state_dir, &metadata).map(|()| Vec::new())?,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => make_dirs(&places.state_dir, mode),
+        Err(source) => return Err(Error::Unreadable { path: places.state_dir.clone(), source }),
+    };
+    if places.operator == Operator::Root {
+        changes.extend(opened(places)?);
     }
+    Ok(changes)
+}
+
+/// What lets other users through to the hooks directory, as far as these directories are ours. What
+/// is in them has modes of its own.
+fn opened(places: &Places) -> Result<Vec<Change>, Error> {
+    let mut changes = Vec::new();
+    let below =
+        |path: &&Path| path.starts_with(&places.system_root) && **path != places.system_root;
+    for path in places.state_dir.ancestors().take_while(below) {
+        let Ok(facts) = fs::metadata(path) else { continue };
+        let mode = facts.mode() & 0o7777;
+        if mode & 0o001 != 0 {
+            continue;
+        }
+        let is_ours = path == places.state_dir || path.file_name() == Some(OsStr::new("terok"));
+        if !is_ours {
+            return Err(Error::Closed { path: path.to_owned() });
+        }
+        changes.push(Change::SetMode { path: path.to_owned(), mode: mode | 0o011 });
+    }
+    Ok(changes)
 }
 
 /// What makes `path`, below the state directory, a directory that only the operator can change.

@@ -48,15 +48,20 @@ impl Report {
     }
 }
 
+impl Outcome {
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Planned => "would",
+            Self::Unchanged => "unchanged",
+        }
+    }
+}
+
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (outcome, line) in &self.steps {
-            let word = match outcome {
-                Outcome::Done => "done",
-                Outcome::Planned => "would",
-                Outcome::Unchanged => "unchanged",
-            };
-            writeln!(f, "{word:<9}  {line}")?;
+            writeln!(f, "{:<9}  {line}", outcome.word())?;
         }
         Ok(())
     }

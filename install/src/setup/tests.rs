@@ -11,8 +11,10 @@ use super::*;
 
 const USER_CONF: &str = "home/.config/containers/containers.conf";
 const PYTHON: &str = "terok-sandbox-supervisor-createRuntime.json";
-const REPLACE: Options = Options { python_hooks: PythonHooks::SetAside, run: Run::Apply };
-const PLAIN: Options = Options { python_hooks: PythonHooks::Refuse, run: Run::Apply };
+const REPLACE: Options =
+    Options { python_hooks: PythonHooks::SetAside, run: Run::Apply, proof: Proof::Skip };
+const PLAIN: Options =
+    Options { python_hooks: PythonHooks::Refuse, run: Run::Apply, proof: Proof::Skip };
 
 /// A root directory with the programs beside a terokctl in `build`.
 pub(super) struct Machine {
@@ -252,6 +254,42 @@ fn a_system_installation_is_used_where_it_is() {
         let hook = machine.root().join(prefix).join("libexec/terok/terok-hook");
         assert!(text.contains(&format!("\"path\": \"{}\"", hook.display())), "{text}");
     }
+}
+
+#[test]
+fn what_root_sets_up_can_be_read_by_every_users_podman() {
+    // Of the test's owner in the place of root.
+    let uid = nix::unistd::geteuid();
+    if !uid.is_root() {
+        return;
+    }
+    let machine = Machine::rootful();
+    // As `vault init` makes it.
+    let parent = machine.root().join("var/lib/terok");
+    fs::create_dir_all(&parent).unwrap();
+    fs::set_permissions(&parent, Permissions::from_mode(0o700)).unwrap();
+    machine.setup().unwrap();
+    let open = |path: &Path| fs::metadata(path).unwrap().mode() & 0o005;
+    assert_eq!(open(&parent) & 1, 1);
+    assert_eq!(open(&machine.places.state_dir), 1, "others pass through and list nothing");
+    assert_eq!(open(&machine.places.hooks_dir()), 5);
+    assert_eq!(open(&machine.places.libexec_dir()), 5);
+}
+
+#[test]
+fn a_place_that_other_users_cannot_reach_is_refused_for_the_system() {
+    if !nix::unistd::geteuid().is_root() {
+        return;
+    }
+    let mut machine = Machine::rootful();
+    let closed = machine.root().join("root");
+    fs::create_dir(&closed).unwrap();
+    fs::set_permissions(&closed, Permissions::from_mode(0o700)).unwrap();
+    machine.places.state_dir = closed.join("state");
+    let before = machine.snapshot();
+    let error = machine.setup().unwrap_err();
+    assert!(matches!(error, SetupError::Programs(programs::Error::Closed { .. })), "{error}");
+    assert_eq!(machine.snapshot(), before);
 }
 
 #[test]

@@ -3,6 +3,9 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests are outside the functions clippy exempts")]
 
 mod cleanup;
+mod config;
+mod credential_use;
+mod egress;
 mod gate;
 mod gate_upstream;
 mod import;

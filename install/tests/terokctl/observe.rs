@@ -138,6 +138,18 @@ fn a_descriptor_that_stops_every_container_is_found_where_podman_reads_it() {
 }
 
 #[test]
+fn a_hooks_directory_that_podman_does_not_read_is_broken() {
+    let machine = Machine::bare();
+    fs::create_dir_all(machine.path("state/hooks")).unwrap();
+    let conf = format!("[engine]\nhooks_dir = [\"{}\"]\n", machine.text("other.d"));
+    machine.write("home/.config/containers/containers.conf", &conf);
+    let (findings, status) = doctor(&machine);
+    let finding = about(&findings, "podman does not read");
+    assert_eq!((status, &finding["grade"]), (1, &"broken".into()));
+    assert_eq!(finding["hint"], "run terokctl setup");
+}
+
+#[test]
 fn versions_name_the_formats_others_share() {
     let machine = Machine::bare();
     assert!(machine.ok(&["version"]).starts_with("terokctl 0."));

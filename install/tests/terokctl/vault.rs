@@ -3,6 +3,7 @@
 use std::fs;
 
 use serde_json::Value;
+use vault_store::database::is_derived;
 
 use crate::machine::{CREDENTIAL, Machine, PASSPHRASE, files_below};
 
@@ -58,6 +59,26 @@ fn a_wrong_passphrase_is_refused_and_not_kept() {
     machine.fails(&["vault", "list"], "no passphrase", "terokctl vault unlock");
     machine.with_input(&["vault", "unlock"], PASSPHRASE).expect_success();
     machine.ok(&["vault", "list"]);
+}
+
+#[test]
+fn unlocking_keeps_the_derived_key_and_the_passphrase_only_when_asked_to() {
+    let machine = Machine::new();
+    let cached = || {
+        let cache = machine.path("run/terok/vault-session");
+        let [(_, text)] = files_below(&cache).try_into().unwrap();
+        text
+    };
+    // `vault init` remembers in the same way.
+    assert!(is_derived(&cached()), "not a key");
+    machine.ok(&["vault", "list"]);
+    machine.with_input(&["vault", "unlock", "--keep-passphrase"], PASSPHRASE).expect_success();
+    assert_eq!(cached(), PASSPHRASE);
+    machine.with_input(&["vault", "unlock"], PASSPHRASE).expect_success();
+    assert!(is_derived(&cached()), "not a key");
+    machine.ok(&["vault", "list"]);
+    // What was kept opens the vault, and so may be given as its passphrase.
+    machine.with_input(&["vault", "unlock"], &cached()).expect_success();
 }
 
 #[test]
@@ -161,10 +182,9 @@ fn no_output_and_no_file_outside_the_vault_has_the_secret() {
     }
     assert!(!all.contains(CREDENTIAL) && !all.contains(PASSPHRASE), "{all}");
     for (path, text) in files_below(&machine.path("")) {
-        let kept_there = path.starts_with(machine.path("run/terok/vault-session"))
-            || path == machine.path("passphrase");
+        let is_the_operators = path == machine.path("passphrase");
         assert!(!text.contains(CREDENTIAL), "{}", path.display());
-        assert!(kept_there || !text.contains(PASSPHRASE), "{}", path.display());
+        assert!(is_the_operators || !text.contains(PASSPHRASE), "{}", path.display());
     }
 }
 

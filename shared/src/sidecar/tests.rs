@@ -105,6 +105,18 @@ fn an_agent_socket_comes_with_its_token() {
 }
 
 #[test]
+fn marker_tokens_are_strings_by_provider() {
+    let sidecar = parse(&with(r#""marker_tokens":{"openai":"terok-p-1"}"#)).unwrap();
+    let [(provider, token)] = &sidecar.marker_tokens[..] else { panic!("one") };
+    assert!(provider == "openai" && token.matches("terok-p-1"));
+    assert!(parse(&with(r#""required":true"#)).unwrap().marker_tokens.is_empty());
+    for wrong in [r#""marker_tokens":["t"]"#, r#""marker_tokens":{"openai":7}"#] {
+        let message = parse(&with(wrong)).unwrap_err().to_string();
+        assert!(message.contains("`marker_tokens`"), "{message}");
+    }
+}
+
+#[test]
 fn loopback_names_ports_inside_the_container() {
     let loopback = parse(&with(r#""loopback":{"vault":9419,"gate":9418}"#)).unwrap().loopback;
     assert_eq!(loopback, Some(Loopback { vault: Some(9419), gate: Some(9418) }));

@@ -125,6 +125,20 @@ impl Members {
         }
     }
 
+    /// An object whose members are all strings, by their names; none when it is absent.
+    pub(super) fn strings(&self, key: &'static str) -> Result<Vec<(String, String)>, FieldError> {
+        let Some(Self(members)) = self.object(key)? else { return Ok(vec![]) };
+        let string = |(name, value)| match value {
+            Value::String(text) => Ok((name, text)),
+            other => {
+                let found = kind(&other);
+                let why = format!("member `{name}`: expected a string, found {found}");
+                Err(FieldError::new(key, why))
+            }
+        };
+        members.into_iter().map(string).collect()
+    }
+
     /// A member that somebody else checks.
     pub(super) fn unread(&self, key: &'static str) -> Option<Value> {
         self.get(key).cloned()

@@ -91,6 +91,20 @@ impl<'a> StandIn<'a> {
         Ok(pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
     }
 
+    /// Program and arguments of the descriptor that `setup` wrote for podman.
+    fn descriptor(&self, stage: &str) -> Result<Vec<String>, DemoError> {
+        let path = self.place.path(&format!("state/hooks/terok-supervisor-{stage}.json"));
+        let text =
+            fs::read_to_string(&path).map_err(DemoError::io(format!("read {}", path.display())))?;
+        let args =
+            serde_json::from_str::<Value>(&text).ok().map(|mut all| all["hook"]["args"].take());
+        args.and_then(|args| serde_json::from_value(args).ok())
+            .filter(|words: &Vec<String>| !words.is_empty())
+            .ok_or_else(|| DemoError::Untrue {
+                claim: format!("{} names a program", path.display()),
+            })
+    }
+
     /// The hook as a runtime runs it: the container's state on standard input.
     fn hook(&self, stage: &str, status: &str, pid: Option<u32>) -> Result<(), DemoError> {
         let what = format!("terok-hook {stage}");
@@ -105,10 +119,11 @@ impl<'a> StandIn<'a> {
         if let Some(pid) = pid {
             state["pid"] = Value::from(pid);
         }
+        let words = self.descriptor(stage)?;
         let mut hook = self
             .place
-            .command(self.place.path("state/libexec/terok-hook"))
-            .arg(stage)
+            .command(&words[0])
+            .args(&words[1..])
             .stdin(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use serde::{Serialize, Serializer};
+use terok_shared::container::ContainerName;
 use terok_shared::process::Process;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -41,6 +42,8 @@ pub(super) enum Mend {
     Remove { files: Vec<PathBuf>, directory: Option<PathBuf> },
     /// Starts a supervisor for a container that runs.
     Respawn { name: String },
+    /// Revokes and removes what a launch that is gone has borrowed.
+    Forget { container: ContainerName },
 }
 
 impl Finding {

@@ -205,6 +205,26 @@ mod tests {
     }
 
     #[test]
+    fn a_descriptor_that_cannot_be_read_is_as_bad_as_one_that_cannot_be_parsed() {
+        let dir = tempfile::tempdir().unwrap();
+        std::os::unix::fs::symlink("/nowhere/gone.json", dir.path().join("gone.json")).unwrap();
+        let (found, _) = descriptors(&[dir.path().to_owned()]);
+        let finding = unusable(&found[0]).unwrap();
+        assert_eq!(finding.grade, Grade::Broken);
+        assert!(finding.what.contains("no container at all"), "{finding:?}");
+        assert!(finding.hint.unwrap().contains("gone.json"));
+    }
+
+    #[test]
+    fn a_directory_that_cannot_be_read_is_told() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("hooks.d");
+        fs::write(&file, "").unwrap();
+        let (found, findings) = descriptors(&[file]);
+        assert!(found.is_empty() && findings[0].grade == Grade::Broken, "{findings:?}");
+    }
+
+    #[test]
     fn a_missing_program_is_broken_when_it_is_ours() {
         let dir = tempfile::tempdir().unwrap();
         write(dir.path(), "ours.json", &hook("/nowhere/terok-hook", "poststop"));

@@ -12,6 +12,7 @@ use nix::sys::signal::kill;
 use nix::unistd::Pid;
 use terok_shared::layout;
 use terok_shared::process::Process;
+use terok_shared::status::ServiceStatus;
 
 use super::container_name;
 use super::finding::{Finding, Grade, Mend};
@@ -46,6 +47,7 @@ pub(super) fn examine(directories: &Directories) -> Vec<Finding> {
         podman.as_ref(),
         listed.as_ref().ok().and_then(Option::as_deref),
     ));
+    findings.extend(known.iter().flat_map(down));
     findings.extend(known.iter().flat_map(|known| &known.runs).filter_map(records));
     findings.extend(socket_directories(&directories.runtime, &known));
     match &listed {
@@ -134,6 +136,20 @@ fn unserved(known: &[Known], podman: Option<&Podman>, listed: Option<&[Listed]>)
             .with(Mend::Respawn { name: known.name.clone() })
     };
     known.iter().filter(unserved).map(finding).collect()
+}
+
+/// Services that their supervisor has stopped starting.
+fn down(known: &Known) -> Vec<Finding> {
+    let finding = |service: &ServiceStatus| {
+        let why = service.last_error.as_deref().unwrap_or("no reason given");
+        let what = format!(
+            "{} of {} ended too often and is not started again, last: {why}",
+            service.service, known.name
+        );
+        let hint = format!("see terokctl logs {0}, then run terokctl respawn {0}", known.name);
+        Finding::broken(PLACE, what, hint).with(Mend::Respawn { name: known.name.clone() })
+    };
+    known.failed().map(finding).collect()
 }
 
 fn carries_sidecar(podman: &Podman, known: &Known) -> bool {

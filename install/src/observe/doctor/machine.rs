@@ -111,16 +111,22 @@ fn linger() -> Option<Finding> {
     };
     let mut command = Command::new(program);
     command.args(["show-user", &user, "--property=Linger", "--value"]);
-    let said = podman::ask(command).map(|said| String::from_utf8_lossy(&said).trim().to_owned());
-    Some(match said.as_deref() {
-        Ok("yes") => Finding::good(PLACE, "on: containers outlive your logout"),
-        Ok("no") => Finding::warning(
+    let said = podman::ask(command).unwrap_or_default();
+    Some(lingering(String::from_utf8_lossy(&said).trim(), &user))
+}
+
+/// `answer` as loginctl gives it; empty when it gives none.
+fn lingering(answer: &str, user: &str) -> Finding {
+    const PLACE: &str = "linger";
+    match answer {
+        "yes" => Finding::good(PLACE, "on: containers outlive your logout"),
+        "no" => Finding::warning(
             PLACE,
             "off: your logout ends containers and their supervisors",
             format!("run loginctl enable-linger {user}"),
         ),
         _ => Finding::note(PLACE, "unknown: no login manager answers"),
-    })
+    }
 }
 
 fn room(state: &Path) -> Option<Finding> {
@@ -158,5 +164,14 @@ mod tests {
         assert!(selinux("0").is_none() && selinux("").is_none() && apparmor("").is_none());
         assert!(selinux("1").unwrap().what.contains("label=disable"));
         assert!(apparmor("1").unwrap().what.contains("userns"));
+    }
+
+    #[test]
+    fn a_logout_that_ends_containers_is_warned_of_with_the_command_against_it() {
+        let off = lingering("no", "ann");
+        assert_eq!(off.grade, Grade::Warning);
+        assert_eq!(off.hint.as_deref(), Some("run loginctl enable-linger ann"));
+        assert_eq!(lingering("yes", "ann").grade, Grade::Good);
+        assert_eq!(lingering("", "ann").grade, Grade::Note);
     }
 }

@@ -3,24 +3,20 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use nix::sys::signal::{Signal, killpg};
-use nix::unistd::Pid;
-use terok_shared::process::{Process, session_members};
 use terok_shared::socket_file;
 
 use super::finding::{Finding, Mend};
+use super::launches;
 use crate::directories::Directories;
 use crate::observe::known::age;
 use crate::observe::respawn::{self, Back};
+use crate::observe::tree;
 
 /// What is younger than this may be in the making: a start takes milliseconds, on a slow machine
 /// seconds.
 pub(super) const GRACE: Duration = Duration::from_secs(90);
-/// A supervisor drains for 150 ms.
-const LEAVING: Duration = Duration::from_secs(1);
 
 /// Does what the findings allow and notes on each what came of it; how many there were.
 pub(super) fn all(directories: &Directories, findings: &mut [Finding]) -> usize {
@@ -28,51 +24,14 @@ pub(super) fn all(directories: &Directories, findings: &mut [Finding]) -> usize 
     for finding in findings {
         let Some(mend) = &finding.mend else { continue };
         finding.mended = Some(match mend {
-            Mend::End { process } => end(*process),
+            Mend::End { process } => tree::end(*process),
             Mend::Remove { files, directory } => remove(files, directory.as_deref()),
             Mend::Respawn { name } => respawn(directories, name),
+            Mend::Forget { container } => launches::forget(directories, container),
         });
         done += 1;
     }
     done
-}
-
-/// A supervisor leads a session of its own (setsid(2)), so its children get the signal too.
-fn end(process: Process) -> Result<String, String> {
-    let pid = process.pid();
-    let leads = is_leader(process);
-    if !process.is_alive() {
-        return Ok(format!("{pid} has ended by itself"));
-    }
-    if leads {
-        signal_group(pid, Signal::SIGTERM)?;
-    } else {
-        return process.kill().map(|()| format!("ended {pid}")).map_err(|why| why.to_string());
-    }
-    let deadline = Instant::now() + LEAVING;
-    while process.is_alive() && Instant::now() < deadline {
-        thread::sleep(Duration::from_millis(10));
-    }
-    if process.is_alive() {
-        signal_group(pid, Signal::SIGKILL)?;
-    }
-    for stray in session_members(pid).unwrap_or_default() {
-        // One that ends in this moment is fine.
-        let _ = stray.kill();
-    }
-    Ok(format!("ended supervisor {pid}"))
-}
-
-fn is_leader(process: Process) -> bool {
-    nix::unistd::getpgid(Some(Pid::from_raw(process.pid())))
-        .is_ok_and(|group| group.as_raw() == process.pid())
-}
-
-fn signal_group(leader: i32, signal: Signal) -> Result<(), String> {
-    match killpg(Pid::from_raw(leader), signal) {
-        Ok(()) | Err(nix::Error::ESRCH) => Ok(()),
-        Err(errno) => Err(format!("signal {leader}: {errno}")),
-    }
 }
 
 /// A socket that somebody serves stays, and so does a directory that holds anything else.
@@ -122,7 +81,6 @@ fn respawn(directories: &Directories, name: &str) -> Result<String, String> {
 #[cfg(test)]
 mod tests {
     use std::os::unix::net::UnixListener;
-    use std::process::Command;
 
     use super::*;
 
@@ -156,14 +114,5 @@ mod tests {
         fs::File::options().write(true).open(&file).unwrap().set_modified(past).unwrap();
         remove(std::slice::from_ref(&file), None).unwrap();
         assert!(!file.exists());
-    }
-
-    #[test]
-    fn a_process_that_leads_nobody_is_ended_alone() {
-        let mut child = Command::new("sleep").arg("60").spawn().unwrap();
-        let process = Process::of(i32::try_from(child.id()).unwrap()).unwrap();
-        end(process).unwrap();
-        assert!(!child.wait().unwrap().success());
-        assert!(end(process).unwrap().contains("by itself"));
     }
 }
