@@ -61,7 +61,8 @@ test-programs: build
 	    || echo 'skipped: the Python package beside ours'; \
 	[ -z "$$TEROK_TEST_PYTHON" ] || export TEROK_TEST_PYTHON; \
 	if $(CARGO) nextest --version >/dev/null 2>&1; then \
-	    $(CARGO) nextest run --workspace --locked -E 'not (binary(podman) + binary(runtimes))'; \
+	    $(CARGO) nextest run --workspace --locked -E 'not (binary(podman) + binary(runtimes))' && \
+	    $(CARGO) test --package terok-shared --doc --locked; \
 	else \
 	    $(CARGO) test --workspace --locked; \
 	fi
@@ -90,7 +91,7 @@ fuzz:
 bench-lifecycle: prerequisites release
 	RUNTIMES="$(RUNTIMES)" tests/bench/lifecycle/run $(CURDIR)/target/release docs/benchmarks/lifecycle.md
 
-# The gate beside file://, git daemon and nginx with fcgiwrap; prints a table.
+# The gate beside file://, git daemon and nginx with fcgiwrap; writes docs/benchmarks/gate.md.
 bench-gate:
 	tests/bench/gate/prerequisites.sh
 	$(CARGO) bench --locked --package terok-git-gate --bench gate

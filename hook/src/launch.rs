@@ -94,6 +94,11 @@ impl Started {
         }
     }
 
+    /// Its name, when it is one.
+    pub(crate) fn unit(&self, id: &ContainerId) -> Option<String> {
+        matches!(self, Self::Unit(_)).then(|| unit::name(id))
+    }
+
     /// How it ended, once it has.
     pub(crate) fn status(&mut self) -> String {
         match self {

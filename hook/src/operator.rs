@@ -40,6 +40,20 @@ pub fn installed_below() -> Option<PathBuf> {
     (directory.file_name()? == "libexec").then(|| directory.parent().map(Path::to_owned))?
 }
 
+/// Where the runtime calls us.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ground {
+    /// Among the machine's own users.
+    Host,
+    /// In a user namespace, whose root is the operator.
+    Namespace,
+}
+
+pub fn ground() -> Ground {
+    let uid = geteuid().as_raw();
+    if host_uid() == uid { Ground::Host } else { Ground::Namespace }
+}
+
 fn host_uid() -> u32 {
     let uid = geteuid().as_raw();
     let map = std::fs::read_to_string("/proc/self/uid_map").unwrap_or_default();

@@ -3,6 +3,7 @@
 //! A daemon starts many times sooner. A unit is outside the runtime's namespaces and cgroup: it can
 //! ask the operator's keyrings, and outlives conmon's scope.
 
+use terok_hook::operator::Ground;
 use terok_shared::placement::Placement;
 use terok_shared::sidecar::Sidecar;
 
@@ -14,12 +15,12 @@ pub(crate) enum Place {
 }
 
 /// What the sidecar says goes before what the descriptor says.
-pub(crate) fn choose(sidecar: &Sidecar, descriptor: Placement) -> Place {
+pub(crate) fn choose(sidecar: &Sidecar, descriptor: Placement, ground: Ground) -> Place {
     match sidecar.placement.unwrap_or(descriptor) {
         Placement::Daemon => Place::Daemon,
         Placement::Unit => Place::Unit,
         // From inside a rootless namespace no keyring of the operator's can be read.
-        Placement::Auto if sidecar.use_keyring => Place::Unit,
+        Placement::Auto if sidecar.use_keyring && ground == Ground::Namespace => Place::Unit,
         Placement::Auto => Place::Daemon,
     }
 }
@@ -33,12 +34,21 @@ mod tests {
     use super::*;
 
     fn chosen(placement: Option<&str>, use_keyring: bool, descriptor: Placement) -> Place {
+        chosen_on(Ground::Namespace, placement, use_keyring, descriptor)
+    }
+
+    fn chosen_on(
+        ground: Ground,
+        placement: Option<&str>,
+        use_keyring: bool,
+        descriptor: Placement,
+    ) -> Place {
         let json = json!({
             "container_name": "web", "db_path": "/v/c.db", "runtime_dir": "/r",
             "placement": placement, "credentials_use_keyring": use_keyring,
         });
         let sidecar = Sidecar::parse(Path::new("/s/sidecar/web.json"), json.to_string().as_bytes());
-        choose(&sidecar.unwrap(), descriptor)
+        choose(&sidecar.unwrap(), descriptor, ground)
     }
 
     #[test]
@@ -46,6 +56,8 @@ mod tests {
         assert_eq!(chosen(None, false, Placement::Auto), Place::Daemon);
         assert_eq!(chosen(None, true, Placement::Auto), Place::Unit);
         assert_eq!(chosen(Some("auto"), true, Placement::Daemon), Place::Unit);
+        // Root's daemon is among root's own processes already.
+        assert_eq!(chosen_on(Ground::Host, None, true, Placement::Auto), Place::Daemon);
     }
 
     #[test]

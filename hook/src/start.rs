@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use nix::fcntl::{Flock, FlockArg};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use terok_hook::operator;
 use terok_shared::annotation::SidecarPath;
 use terok_shared::exit::Exit;
 use terok_shared::layout::StateRoot;
@@ -47,6 +48,7 @@ pub(crate) enum OutcomeKind {
     Neighbour(Neighbour),
     Bound {
         pid: i32,
+        unit: Option<String>,
         endpoints: Vec<String>,
         took: Duration,
     },
@@ -117,7 +119,7 @@ pub(crate) fn start(plan: &Start, placement: Placement) -> Result<Outcome, Start
     let outcome = match already_served(plan, &root).map_err(failed)? {
         Some(kind) => Outcome { problems: vec![], remark: None, kind, required },
         None => {
-            let place = placement::choose(&sidecar, placement);
+            let place = placement::choose(&sidecar, placement, operator::ground());
             let (kind, heard, remark) =
                 start_one(plan, &root, &sidecar, place, began).map_err(failed)?;
             Outcome { problems: heard, remark, kind, required }
@@ -156,7 +158,10 @@ fn start_one(
         .map_err(|why| io_error("wait for the supervisor".to_owned(), why))?;
     let pid = started.pid();
     let kind = match heard.end {
-        End::Bound(endpoints) => OutcomeKind::Bound { pid, endpoints, took: began.elapsed() },
+        End::Bound(endpoints) => {
+            let unit = started.unit(&plan.id);
+            OutcomeKind::Bound { pid, unit, endpoints, took: began.elapsed() }
+        }
         End::Late => OutcomeKind::Late { pid },
         End::Closed => OutcomeKind::Ended { status: started.status(), log },
     };
@@ -230,9 +235,10 @@ impl fmt::Display for Outcome {
                 "supervisor {supervisor} of container {} serves this sidecar already, until that container ends",
                 container.short()
             ),
-            OutcomeKind::Bound { pid, endpoints, took } => write!(
+            OutcomeKind::Bound { pid, unit, endpoints, took } => write!(
                 f,
-                "supervisor {pid} listening after {} ms on {}",
+                "supervisor {pid}{} listening after {} ms on {}",
+                unit.as_ref().map(|unit| format!(" ({unit})")).unwrap_or_default(),
                 took.as_millis(),
                 endpoints.join(", ")
             ),

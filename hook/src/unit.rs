@@ -53,7 +53,7 @@ pub(crate) fn start(
     let deadline = Instant::now() + PATIENCE;
     let manager = manager()?;
     let door = Door::open(runtime_dir, &launch.id)?;
-    let unit = format!("terok-supervisor-{}.service", launch.id.short());
+    let unit = name(&launch.id);
     let mut said = String::new();
     for pause in [Duration::ZERO, SECOND_TRY] {
         std::thread::sleep(pause);
@@ -68,6 +68,11 @@ pub(crate) fn start(
         }
     }
     Err(UnitError::Refused(said))
+}
+
+/// The unit of a container.
+pub(crate) fn name(id: &ContainerId) -> String {
+    format!("terok-supervisor-{}.service", id.short())
 }
 
 /// The manager's runtime directory, if it answers at its socket there.

@@ -14,6 +14,7 @@ mod setup;
 mod ssh;
 mod vault;
 
+mod access_token;
 mod credential_name;
 mod directories;
 mod known_provider;

@@ -23,8 +23,11 @@ pub const LOOPBACK_LISTENER_FD: RawFd = 8;
 pub const AGENT_LISTENER_FD: RawFd = 9;
 /// The container's pid namespace, to tell that listener's clients from strangers.
 pub const CONTAINER_PIDS_FD: RawFd = 10;
+/// In its place on a kernel that answers nobody by it: a packet pair's end, where the parent says
+/// which process lives in the container.
+pub const WITNESS_FD: RawFd = 11;
 /// Everything from here on is stray.
-pub const FIRST_STRAY_FD: RawFd = 11;
+pub const FIRST_STRAY_FD: RawFd = 12;
 
 /// What every service is told.
 #[derive(Debug, Serialize, Deserialize)]

@@ -27,3 +27,4 @@ pub mod status;
 #[allow(unsafe_code)]
 pub mod sys;
 pub mod token;
+pub mod witness;

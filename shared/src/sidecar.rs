@@ -242,11 +242,11 @@ fn ipc(members: &Members) -> Result<Ipc, FieldError> {
 }
 
 fn activation(members: &Members) -> Result<Activation, FieldError> {
+    // A malformed one is told also where it would not matter yet.
+    let leave_after = members.seconds("leave_after_s")?.unwrap_or(LEAVE_AFTER);
     match members.string("activation")?.as_deref() {
         None | Some("eager") => Ok(Activation::Eager),
-        Some("on-demand") => Ok(Activation::OnDemand {
-            leave_after: members.seconds("leave_after_s")?.unwrap_or(LEAVE_AFTER),
-        }),
+        Some("on-demand") => Ok(Activation::OnDemand { leave_after }),
         Some(other) => Err(FieldError::new(
             "activation",
             format!("expected `eager` or `on-demand`, found the string {other:?}"),

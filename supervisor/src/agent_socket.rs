@@ -2,7 +2,7 @@
 //! signer tells this container's processes from others by.
 //!
 //! The namespace is opened here because it takes a right over the container's init, which the
-//! signer has given up.
+//! signer has given up. A kernel that does not answer the signer by it answers us: `witness`.
 
 use std::fmt;
 use std::fs::File;
@@ -17,13 +17,22 @@ use terok_shared::sidecar::Sidecar;
 use terok_shared::sys::pid_namespace;
 
 use crate::listen::{self, ListenError};
+use crate::witness::Witness;
 
 #[derive(Debug)]
 pub(crate) struct AgentSocket {
     pub(crate) path: PathBuf,
     pub(crate) listener: OwnedFd,
-    /// The container's pid namespace.
-    pub(crate) container_pids: OwnedFd,
+    pub(crate) whereabouts: Whereabouts,
+}
+
+/// How the signer learns where a client lives.
+#[derive(Debug)]
+pub(crate) enum Whereabouts {
+    /// By the container's pid namespace.
+    Namespace(OwnedFd),
+    /// By asking us, at this end.
+    Witness(Witness, OwnedFd),
 }
 
 #[derive(Debug)]
@@ -31,7 +40,6 @@ pub(crate) enum AgentSocketError {
     NoContainer,
     /// Every process of the host would pass for one of the container.
     SharedWithHost,
-    OldKernel,
     Namespace(io::Error),
     Endpoint(EndpointError),
     Listen(ListenError),
@@ -41,13 +49,13 @@ pub(crate) fn open(
     sidecar: &Sidecar,
     container: Option<Process>,
 ) -> Result<AgentSocket, AgentSocketError> {
-    let container_pids = pids_of(container.ok_or(AgentSocketError::NoContainer)?)?;
+    let whereabouts = pids_of(container.ok_or(AgentSocketError::NoContainer)?)?;
     let path = endpoint::agent(sidecar).map_err(AgentSocketError::Endpoint)?;
     let listener = listen::bind(&Endpoint::Unix(path.clone())).map_err(AgentSocketError::Listen)?;
-    Ok(AgentSocket { path, listener, container_pids })
+    Ok(AgentSocket { path, listener, whereabouts })
 }
 
-fn pids_of(container: Process) -> Result<OwnedFd, AgentSocketError> {
+fn pids_of(container: Process) -> Result<Whereabouts, AgentSocketError> {
     let theirs = File::open(format!("/proc/{}/ns/pid", container.pid()))
         .map_err(AgentSocketError::Namespace)?;
     // Opened first, checked afterwards: the number could have changed hands in between.
@@ -61,9 +69,13 @@ fn pids_of(container: Process) -> Result<OwnedFd, AgentSocketError> {
         return Err(AgentSocketError::SharedWithHost);
     }
     match pid_namespace::pid_inside(theirs.as_fd(), container.pid()) {
-        Ok(Some(_)) => Ok(theirs.into()),
+        Ok(Some(_)) => Ok(Whereabouts::Namespace(theirs.into())),
         Ok(None) => Err(AgentSocketError::Namespace(io::Error::from_raw_os_error(libc::ESRCH))),
-        Err(why) if why.raw_os_error() == Some(libc::ENOTTY) => Err(AgentSocketError::OldKernel),
+        Err(why) if why.raw_os_error() == Some(libc::ENOTTY) => {
+            let (witness, signers_end) =
+                Witness::of(theirs).map_err(AgentSocketError::Namespace)?;
+            Ok(Whereabouts::Witness(witness, signers_end))
+        }
         Err(why) => Err(AgentSocketError::Namespace(why)),
     }
 }
@@ -78,11 +90,6 @@ impl fmt::Display for AgentSocketError {
                 f,
                 "the container shares the host's processes, so nothing tells them apart\n\
                  hint: run it without --pid=host, or use the socket with the handshake"
-            ),
-            Self::OldKernel => write!(
-                f,
-                "this kernel does not tell where a client lives\n\
-                 hint: it takes Linux 6.11; the socket with the handshake works on any"
             ),
             Self::Namespace(why) => write!(f, "look at the container's pid namespace: {why}"),
             Self::Endpoint(why) => why.fmt(f),

@@ -14,6 +14,8 @@ mod listen;
 
 mod agent_socket;
 
+mod witness;
+
 mod netns;
 
 mod slices;
@@ -155,7 +157,7 @@ fn run(arguments: &Arguments) -> Result<(), Ended> {
     announce(&wiring, hook);
     let status = status_file(arguments, &sidecar)
         .map_err(|why| nothing(format!("look at our own process: {why}")))?;
-    let served = supervise::supervise(wiring.children, watch, stop, status, log);
+    let served = supervise::supervise(wiring.children, wiring.witness, watch, stop, status, log);
     wiring.sockets.iter().for_each(|socket| {
         if let Err(why) = terok_shared::socket_file::remove(socket) {
             log::warn!("remove socket {}: {why}", socket.display());

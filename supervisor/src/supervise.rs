@@ -1,4 +1,4 @@
-//! The parent's loop: one poll over signals, the container, and every child.
+//! The parent's loop: one poll over signals, the container, every child, and what the signer asks.
 
 use std::fmt;
 use std::io::{self, Read};
@@ -16,6 +16,7 @@ use crate::log_bound::LogBound;
 use crate::slot::Slot;
 use crate::status_file::StatusFile;
 use crate::wiring::Wired;
+use crate::witness::Witness;
 
 /// How long children may drain before they are killed: the container is gone, and conmon waits.
 const DRAIN: Duration = Duration::from_millis(150);
@@ -33,6 +34,7 @@ pub(crate) enum SuperviseError {
 /// ends it.
 pub(crate) fn supervise(
     children: Vec<Wired>,
+    witness: Option<Witness>,
     watch: Option<ContainerWatch>,
     mut stop: UnixStream,
     mut status: StatusFile,
@@ -48,7 +50,8 @@ pub(crate) fn supervise(
         if slots.iter().all(Slot::is_down) {
             break Err(SuperviseError::AllDown);
         }
-        let events = match wait(&stop, watch.as_ref(), &slots, log.as_ref().map(LogBound::due)) {
+        let log_due = log.as_ref().map(LogBound::due);
+        let events = match wait(&stop, watch.as_ref(), &slots, witness.as_ref(), log_due) {
             Ok(events) => events,
             Err(why) => break Err(SuperviseError::Poll(why)),
         };
@@ -64,6 +67,9 @@ pub(crate) fn supervise(
         {
             log::info!("the container has ended");
             break Ok(());
+        }
+        if let Some(witness) = &witness {
+            witness.answer();
         }
         slots.iter_mut().for_each(Slot::look);
         let woken = slots.iter_mut().filter_map(|slot| slot.is_woken().then(|| slot.service()));
@@ -94,12 +100,14 @@ fn wait(
     stop: &UnixStream,
     watch: Option<&ContainerWatch>,
     slots: &[Slot],
+    witness: Option<&Witness>,
     also_due: Option<Instant>,
 ) -> io::Result<Events> {
     let mut watched = vec![readable(stop.as_fd())];
     let container = watch.and_then(ContainerWatch::pidfd);
     watched.extend(container.map(readable));
     watched.extend(slots.iter().flat_map(Slot::watched).map(readable));
+    watched.extend(witness.map(|witness| readable(witness.as_fd())));
     let due = slots.iter().filter_map(Slot::due).min();
     let look = watch.filter(|watch| watch.pidfd().is_none()).map(|_| Instant::now() + LOOK);
     let timeout =

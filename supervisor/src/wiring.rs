@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use terok_shared::endpoint::{self, Endpoint};
 use terok_shared::handover::{
     AGENT_LISTENER_FD, AUDIT_FD, CONTAINER_PIDS_FD, LINE_FD, LISTENER_FD, LOOPBACK_LISTENER_FD,
-    SIGNER_LINE_FD,
+    SIGNER_LINE_FD, WITNESS_FD,
 };
 use terok_shared::layout;
 use terok_shared::packet_pair;
@@ -21,7 +21,8 @@ use terok_shared::service::Service;
 use terok_shared::sibling;
 use terok_shared::sidecar::{Activation, Sidecar};
 
-use crate::agent_socket::{self, AgentSocket};
+use crate::agent_socket::{self, AgentSocket, Whereabouts};
+use crate::witness::Witness;
 use crate::{listen, netns, slices};
 
 /// One service, ready to be started any number of times.
@@ -70,6 +71,8 @@ pub(crate) struct Wiring {
     pub(crate) problems: Vec<String>,
     /// Socket files to remove at the end.
     pub(crate) sockets: Vec<PathBuf>,
+    /// Whom the signer asks about its neighbours, on a kernel that does not tell it itself.
+    pub(crate) witness: Option<Witness>,
 }
 
 #[derive(Debug)]
@@ -81,8 +84,13 @@ pub(crate) struct WiringError {
 impl Wiring {
     /// `container` is the container's init, where one is watched.
     pub(crate) fn of(sidecar: &Sidecar, container: Option<Process>) -> Result<Self, WiringError> {
-        let mut wiring =
-            Self { children: vec![], listening: vec![], problems: vec![], sockets: vec![] };
+        let mut wiring = Self {
+            children: vec![],
+            listening: vec![],
+            problems: vec![],
+            sockets: vec![],
+            witness: None,
+        };
         let listeners: Vec<(Service, OwnedFd)> = Service::ALL
             .into_iter()
             .filter_map(|service| Some((service, wiring.listen(sidecar, service)?)))
@@ -192,14 +200,21 @@ impl Wiring {
             return vec![];
         }
         match agent_socket::open(sidecar, container) {
-            Ok(AgentSocket { path, listener, container_pids }) => {
+            Ok(AgentSocket { path, listener, whereabouts }) => {
                 self.listening.push(format!(
                     "{} {} without handshake",
                     Service::Signer,
                     path.display()
                 ));
                 self.sockets.push(path);
-                vec![(listener, AGENT_LISTENER_FD), (container_pids, CONTAINER_PIDS_FD)]
+                let knowledge = match whereabouts {
+                    Whereabouts::Namespace(pids) => (pids, CONTAINER_PIDS_FD),
+                    Whereabouts::Witness(witness, line) => {
+                        self.witness = Some(witness);
+                        (line, WITNESS_FD)
+                    }
+                };
+                vec![(listener, AGENT_LISTENER_FD), knowledge]
             }
             Err(why) => {
                 self.problems.push(format!("agent socket: {why}"));

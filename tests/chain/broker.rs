@@ -1,8 +1,9 @@
 //! A request's whole way: container's socket, token, vault, upstream, and the audit's line of it.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use terok_shared::endpoint::Endpoint;
 use terok_shared::service::Service;
+use terok_shared::token::STATIC_MARKERS;
 use terok_tests::eventually::eventually;
 use terok_tests::house::House;
 use terok_tests::upstream::{ANSWER, Upstream};
@@ -43,6 +44,20 @@ fn a_route_with_a_header_of_its_own_gets_its_key_there() {
         let seen = upstream.seen()[0].to_lowercase();
         let expected = format!("x-api-key: {}\r\n", fixtures::REAL_SECRETS[1].to_lowercase());
         assert!(seen.contains(&expected), "{seen}");
+    });
+}
+
+#[test]
+fn a_marker_is_the_token_that_the_sidecar_gives_it_and_another_marker_is_none() {
+    let [(marker, provider), (other, _)] = STATIC_MARKERS;
+    let members = [
+        ("marker_tokens", json!({ provider: fixtures::token("fake") })),
+        ("static_markers", false.into()),
+    ];
+    with_broker(&members, |_, broker, upstream| {
+        assert_eq!(http::get_with(broker, "/v1/messages", marker).unwrap().status, 200);
+        assert!(upstream.seen()[0].contains(fixtures::REAL_SECRETS[0]), "{:?}", upstream.seen());
+        assert_eq!(http::get_with(broker, "/v1/messages", other).unwrap().status, 401);
     });
 }
 

@@ -9,6 +9,8 @@ use crate::session::Session;
 /// Documents that start from nothing. All others speak of a container `web` that runs.
 const FROM_NOTHING: [&str; 2] = ["README.md", "tutorial.md"];
 
+const RUNTIME: &str = "crun";
+
 /// What has happened before: setup, a vault with credentials and a key, a container with everything.
 const BEFORE: &str = "\
 terokctl setup
@@ -30,7 +32,10 @@ git clone --quiet --bare work upstream.git
 #[track_caller]
 fn plays(name: &str) {
     let Some(operator) = operator::alone() else { return };
-    play(&operator, name);
+    // What a document says does not depend on the runtime; with one of them it is said often enough.
+    if operator.runtime() == RUNTIME {
+        play(&operator, name);
+    }
 }
 
 fn play(operator: &Operator, name: &str) {

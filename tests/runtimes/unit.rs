@@ -1,10 +1,12 @@
-//! The supervisor as a unit of a real `systemd --user`, under real rootless podman.
+//! The supervisor as a unit of a real `systemd --user`, under real rootless podman; and a container
+//! that is itself such a unit's, as Quadlet makes it.
 //!
 //! `tests/runtimes/suite` runs these as an operator on a machine made for the purpose, where such
 //! a manager can be started; each test starts its own.
 
+use std::ffi::OsStr;
 use std::fs;
-use std::os::unix::net::UnixStream;
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
@@ -119,7 +121,7 @@ fn a_unit_serves_the_container_from_outside_its_namespaces_and_ends_with_it() {
     request(&place, &id, &place.request());
     request(&place, &id, &place.request_on_loopback());
     let diary = place.diary();
-    assert!(!diary.contains("a daemon in place"), "{diary}");
+    assert!(diary.contains(&format!("({unit}) listening after")), "{diary}");
     remove(&place, &id);
     place.expect_gone();
     eventually("the unit is forgotten", || manager.units().is_empty());
@@ -185,4 +187,79 @@ fn a_unit_whose_name_is_taken_is_a_daemon_and_the_diary_says_why() {
     request(&place, &id, &place.request());
     remove(&place, &id);
     ok(Command::new("systemctl").args(["--user", "stop", &unit]));
+}
+
+/// It takes the connection and says nothing.
+#[test]
+fn a_manager_that_hangs_is_not_waited_for_longer_than_a_second() {
+    if std::env::var_os("TEROK_TEST_USER_MANAGER").is_none() {
+        skip::say("a manager that hangs", "not started by tests/runtimes/suite");
+        return;
+    }
+    let directory = runtime_directory().join("systemd");
+    fs::create_dir_all(&directory).unwrap();
+    let _hangs = UnixListener::bind(directory.join("private")).unwrap();
+    let place = Place::new();
+    place.amend("placement", json!("unit"));
+    let id = idle(&place);
+    let diary = place.diary();
+    fs::remove_dir_all(directory).unwrap();
+    assert!(diary.contains("in place of a unit: the unit did not come within 1 s"), "{diary}");
+    request(&place, &id, &place.request());
+    remove(&place, &id);
+}
+
+/// podman 4.4 and later come with Quadlet, which makes a service of docs/runtimes.md's file. Here
+/// that service is made by hand: what podman-systemd.unit(5) says each line becomes.
+#[test]
+fn the_service_that_quadlet_makes_of_the_documented_file_is_served() {
+    let Some(_manager) = Manager::start("a container as Quadlet starts it") else { return };
+    let place = Place::new();
+    let cid = place.path("web.cid");
+    let cid = format!("--cidfile={}", cid.display());
+    let mut service = place.command(Path::new("systemd-run"));
+    service.args(["--user", "--unit=web", "--property=Type=notify", "--property=NotifyAccess=all"]);
+    service.args(["--property=KillMode=mixed", "--property=Delegate=yes"]);
+    service.arg(format!("--property=ExecStop=/usr/bin/podman rm -f -i {cid}"));
+    let log = place.path("service.log");
+    service.arg(format!("--property=StandardError=append:{}", log.display()));
+    let variables = |(name, value): (&OsStr, Option<&OsStr>)| {
+        Some(format!("--setenv={}={}", name.display(), value?.display()))
+    };
+    let variables: Vec<String> = service.get_envs().filter_map(variables).collect();
+    service.args(variables);
+    service.args(["/usr/bin/podman", "run", &cid, "--replace", "--rm", "--sdnotify=conmon"]);
+    // Quadlet says `--cgroups=split`, which podman refuses where cgroup v1 is mounted too.
+    service.args(["--detach", "--log-driver=passthrough", "--cgroups=no-conmon", "--network=none"]);
+    service.args(quadlet(&place)).arg("--rootfs").arg(place.rootfs());
+    let started = service.args(["sleep", "60"]).status().unwrap();
+    assert!(started.success(), "{}", fs::read_to_string(log).unwrap_or_default());
+    let id = ok(podman(&place).args(["inspect", "--format={{.Id}}", "web"]));
+    let id = ContainerId::parse(id.trim()).unwrap();
+    request(&place, &id, &place.request());
+    let cgroup = fs::read_to_string(tree::file(supervisor(&place, &id), "cgroup")).unwrap();
+    assert!(cgroup.contains("web.service"), "{cgroup}");
+    ok(Command::new("systemctl").args(["--user", "stop", "web"]));
+    place.expect_gone();
+}
+
+/// The arguments for the `[Container]` part of the documented file, in this place.
+fn quadlet(place: &Place) -> Vec<String> {
+    let text = include_str!("../../docs/runtimes.md");
+    let (_, text) = text.split_once("[Container]\n").expect("the file is in the document");
+    let (text, _) = text.split_once("\n\n").expect("another part follows");
+    let here = |value: &str| {
+        value
+            .replace("%h/.local/share/terok/sandbox", place.path("state").to_str().unwrap())
+            .replace("%t/terok/sandbox", place.path("run/terok/sandbox").to_str().unwrap())
+    };
+    let argument = |line: &str| match line.split_once('=').expect("a key and a value") {
+        ("Image", _) => None,
+        ("ContainerName", name) => Some(format!("--name={name}")),
+        ("Annotation", value) => Some(format!("--annotation={}", here(value))),
+        ("Volume", value) => Some(format!("--volume={}", here(value))),
+        ("EnvironmentFile", value) => Some(format!("--env-file={}", here(value))),
+        (other, _) => panic!("what does {other} become?"),
+    };
+    text.lines().filter_map(argument).collect()
 }

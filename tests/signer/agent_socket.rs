@@ -12,6 +12,8 @@ use terok_tests::house::House;
 use terok_tests::sidecar::Sidecar;
 use terok_tests::{fixtures, openssh};
 
+use crate::old_kernel::on_an_old_kernel;
+
 struct Container {
     unshare: Child,
     /// The init's pid in our numbering.
@@ -108,22 +110,60 @@ fn a_process_that_does_not_live_in_the_container_is_closed() {
 }
 
 #[test]
+fn an_old_kernels_parent_says_who_lives_in_the_container() {
+    let Some(container) = Container::start() else { return };
+    let Some(other) = Container::start() else { return };
+    on_an_old_kernel(|| {
+        let house = House::new();
+        let by_hand = start(&house, &container);
+        let agent = socket(&house);
+        let deeper = ["unshare", "--pid", "--fork", "ssh-add", "-L"];
+        for words in [&["ssh-add", "-L"][..], &deeper] {
+            let listed = String::from_utf8(container.run(words, &agent).stdout).unwrap();
+            assert_eq!(listed.lines().count(), 2, "{}", by_hand.said());
+        }
+        assert!(!openssh::list_keys(&agent).status.success());
+        by_hand.wait_until_it_says("is not of this container");
+        assert!(!other.run(&["ssh-add", "-L"], &agent).status.success());
+        // A signer that was started anew asks at the same end.
+        by_hand.child(terok_shared::service::Service::Signer).unwrap().kill().unwrap();
+        let listed = container.run(&["ssh-add", "-L"], &agent);
+        assert_eq!(String::from_utf8(listed.stdout).unwrap().lines().count(), 2);
+    });
+}
+
+#[test]
+fn an_old_kernel_lets_no_process_in_that_has_ended_since() {
+    let Some(container) = Container::start() else { return };
+    on_an_old_kernel(|| {
+        let house = House::new();
+        let by_hand = start(&house, &container);
+        pass_on_a_connection(&by_hand, &socket(&house));
+        by_hand.wait_until_it_says("the process that connected has ended");
+    });
+}
+
+#[test]
 fn a_process_that_has_ended_since_is_nobody() {
     let Some(container) = Container::start() else { return };
     let house = House::new();
     let by_hand = start(&house, &container);
-    // One connects, passes the connection on to a child that outlives it, and ends.
+    pass_on_a_connection(&by_hand, &socket(&house));
+    by_hand.wait_until_it_says("the process that connected has ended");
+}
+
+/// One connects, passes the connection on to a child that outlives it, and ends. The child asks.
+fn pass_on_a_connection(by_hand: &ByHand, socket: &Path) {
     let script = "use Socket; $SIG{PIPE} = 'IGNORE'; socket(S, AF_UNIX, SOCK_STREAM, 0); kill 'STOP', $ARGV[1]; \
                   connect(S, sockaddr_un($ARGV[0])) or die; \
                   if (fork) { exit } select(undef, undef, undef, 0.3); kill 'CONT', $ARGV[1]; \
                   syswrite(S, \"\\0\\0\\0\\1\\x0b\"); print sysread(S, $answer, 4) || 0";
     let signer = by_hand.child(terok_shared::service::Service::Signer).unwrap();
     let output = Command::new("perl")
-        .args(["-e", script, socket(&house).to_str().unwrap(), &signer.pid().to_string()])
+        .args(["-e", script, socket.to_str().unwrap(), &signer.pid().to_string()])
         .output()
         .unwrap();
     assert_eq!(String::from_utf8_lossy(&output.stdout), "0", "{output:?}");
-    by_hand.wait_until_it_says("the process that connected has ended");
 }
 
 #[test]

@@ -17,6 +17,8 @@ mod rules;
 
 mod agent_socket;
 
+mod old_kernel;
+
 mod bounds;
 
 mod python_package;

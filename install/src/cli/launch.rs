@@ -31,13 +31,15 @@ Examples:
   terokctl run web --token github=MY_GITHUB_TOKEN --loopback -- --rm -it IMAGE
   terokctl run web --forward-host-credentials codex --dummy-auth-file --loopback -- IMAGE codex
 
-Everything after `--` goes to `podman run` as it is. Standard input, terminal and exit status are
-podman's. Tokens reach podman in its environment, never in its arguments. After the container is
-gone, `terokctl cleanup NAME` takes the launch back, with or without --rm.
+Everything after `--` goes to `podman run` as it is. Standard input and terminal are podman's.
+Tokens reach podman in its environment, never in its arguments. After the container is gone,
+`terokctl cleanup NAME` takes the launch back, with or without --rm.
 What is lent by --token and --forward-host-credentials lies in the vault until then, in a set of the
 launch's own; the container gets phantom tokens. A lent login is not renewed: it ends when it ends.
 Sockets belong to the container's root, which is you; for an image with another user add
-`--userns=keep-id` after `--`.";
+`--userns=keep-id` after `--`.
+
+Exit status: podman's own; 1 when it was not started, 2 wrong usage.";
 
 /// How a container reaches its services.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

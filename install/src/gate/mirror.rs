@@ -15,7 +15,7 @@ use crate::directories::Directories;
 /// Longest project name; file systems allow 255 bytes with `.git` and what drafts add.
 const MAX_NAME: usize = 200;
 /// Variables of the operator that git needs on its way to an upstream: proxies, certificates.
-const PASSED_ON: [&str; 10] = [
+const PASSED_ON: [&str; 12] = [
     "HOME",
     "XDG_CONFIG_HOME",
     "http_proxy",
@@ -26,6 +26,8 @@ const PASSED_ON: [&str; 10] = [
     "NO_PROXY",
     "SSL_CERT_FILE",
     "SSL_CERT_DIR",
+    "GIT_SSL_CAINFO",
+    "GIT_SSL_CAPATH",
 ];
 
 /// A name that the gate accepts in its paths.

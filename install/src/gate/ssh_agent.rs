@@ -17,11 +17,11 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use serde_json::json;
 use terok_shared::container::ContainerName;
 use terok_shared::layout;
 use terok_shared::secret::Secret;
 use terok_shared::sibling;
+use terok_shared::sidecar::{Sidecar, WriteError};
 use vault_store::Vault;
 use vault_store::scope::ScopeName;
 use vault_store::token::TokenInfo;
@@ -43,6 +43,7 @@ const ENDED_WITHIN: Duration = Duration::from_secs(3);
 pub(super) enum AgentError {
     Random(String),
     Name(String),
+    Sidecar(WriteError),
     Io { doing: &'static str, path: PathBuf, why: io::Error },
     Start { program: PathBuf, why: io::Error },
     NotBound { said: String },
@@ -117,26 +118,16 @@ impl Made {
         scope: &ScopeName,
         unlock: &UnlockArgs,
     ) -> Result<(), AgentError> {
-        let all = directories.state.sidecars();
-        private_file::make_directory(&all).map_err(io_error("make", &all))?;
         private_file::make_directory(&self.directory).map_err(io_error("make", &self.directory))?;
-        let database = directories.database();
         let preferences = &directories.preferences;
-        let command = preferences.passphrase_command(unlock);
-        let text = json!({
-            "container_name": name.as_str(),
-            "ipc_mode": "socket",
-            "db_path": database,
-            "routes_path": directories.routes(),
-            "runtime_dir": directories.runtime,
-            "credentials_use_keyring": preferences.use_keyring(unlock),
-            "credentials_passphrase_command": command.as_ref().map(Secret::expose),
-            "scope_id": scope.as_str(),
-            "token_subject": name.as_str(),
-        });
-        let text = Secret::from(text.to_string());
-        private_file::create(&self.sidecar, text.expose().as_bytes())
-            .map_err(io_error("write", &self.sidecar))
+        let sidecar = Sidecar {
+            use_keyring: preferences.use_keyring(unlock),
+            passphrase_command: preferences.passphrase_command(unlock),
+            scope_id: scope.to_string(),
+            token_subject: Some(name.to_string()),
+            ..Sidecar::new(name.clone(), directories.database(), directories.runtime.clone())
+        };
+        sidecar.write(&directories.state).map(drop).map_err(AgentError::Sidecar)
     }
 
     fn start_supervisor(&mut self) -> Result<(), Failure> {
@@ -237,6 +228,7 @@ impl fmt::Display for AgentError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Random(why) => write!(f, "make a name: {why}"),
+            Self::Sidecar(why) => why.fmt(f),
             Self::Name(why) => write!(f, "make a name for our signer: {why}"),
             Self::Io { doing, path, why } => write!(f, "{doing} {}: {why}", path.display()),
             Self::Start { program, why } => write!(f, "start {}: {why}", program.display()),

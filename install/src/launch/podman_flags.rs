@@ -1,13 +1,11 @@
 //! The flags of `podman run` that wire a container. Pure; no secret is among them, because every
 //! user of the machine can read them.
 
-use std::fs::{self, File};
-use std::os::fd::AsFd;
+use std::fs;
 use std::path::Path;
 
 use terok_shared::annotation;
 use terok_shared::layout::MOUNT_POINT;
-use terok_shared::sys::pid_namespace;
 
 use super::client_files::ClientFile;
 use super::environment::HOST;
@@ -20,8 +18,6 @@ pub(super) struct Machine {
     /// Containers of root share no user namespace with slirp4netns.
     pub(super) is_root: bool,
     pub(super) selinux_enforces: bool,
-    /// Whether the kernel can tell a container's processes from others at a socket.
-    pub(super) knows_peers: bool,
 }
 
 /// What of a launch is mounted, besides what its mode asks for.
@@ -39,22 +35,14 @@ impl Machine {
             // selinux(8): the file is there only where SELinux is.
             selinux_enforces: fs::read_to_string("/sys/fs/selinux/enforce")
                 .is_ok_and(|text| text.trim() == "1"),
-            knows_peers: knows_peers(),
         }
     }
 
     /// Whether a container of this plan can have an agent socket that needs no handshake. In tcp
     /// mode it is the only thing that is mounted, and not worth the container's label.
     pub(super) fn has_plain_agent(self, plan: &Plan) -> bool {
-        self.knows_peers && (plan.mode == Mode::Socket || !self.selinux_enforces)
+        plan.mode == Mode::Socket || !self.selinux_enforces
     }
-}
-
-/// Linux 6.11 and later answer the signer's question; asked here of our own namespace.
-fn knows_peers() -> bool {
-    let own = i32::try_from(std::process::id()).expect("pids are positive numbers of 31 bits");
-    File::open("/proc/self/ns/pid")
-        .is_ok_and(|namespace| pid_namespace::pid_inside(namespace.as_fd(), own).is_ok())
 }
 
 /// One word each, `--flag=value`. The variables' flags are the caller's.
@@ -116,7 +104,7 @@ mod tests {
     use super::super::plan::tests::plan;
     use super::*;
 
-    const USER: Machine = Machine { is_root: false, selinux_enforces: false, knows_peers: true };
+    const USER: Machine = Machine { is_root: false, selinux_enforces: false };
 
     fn flags(plan: &Plan, machine: Machine) -> Vec<String> {
         super::flags(plan, &Wiring::default(), machine)
@@ -152,7 +140,6 @@ mod tests {
         assert_eq!(flags.last().unwrap(), "--volume=/t/run/run/web:/run/terok:ro");
         assert!(USER.has_plain_agent(&plan));
         assert!(!Machine { selinux_enforces: true, ..USER }.has_plain_agent(&plan));
-        assert!(!Machine { knows_peers: false, ..USER }.has_plain_agent(&plan));
     }
 
     #[test]

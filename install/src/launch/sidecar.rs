@@ -1,81 +1,25 @@
 //! The sidecar's text: what the hook and the supervisor are told about one container.
 //!
-//! In: a plan, its ports and gate token. Out: JSON that our own reader has accepted, with every
+//! In: a plan and what was granted to it. Out: JSON that our own reader has accepted, with every
 //! member that readers before us expect.
 
-use std::collections::BTreeMap;
 use std::fmt;
-use std::path::Path;
+use std::time::Duration;
 
-use serde::Serialize;
 use terok_shared::endpoint::{self, EndpointError};
-use terok_shared::layout;
+use terok_shared::placement;
 use terok_shared::secret::Secret;
 use terok_shared::service::Service;
-use terok_shared::sidecar::{Sidecar, SidecarError};
+use terok_shared::sidecar::{self, Gate, Ipc, LEAVE_AFTER, Loopback, Ports, Sidecar, WriteError};
 use terok_shared::token::STATIC_MARKERS;
 
 use super::environment::{BRIDGED_BROKER_PORT, BRIDGED_GATE_PORT, Granted};
 use super::plan::Plan;
 use crate::cli::{Activation, Mode, Placement};
 
-/// Members in the contract's order. `Option`s that are `None` are left out, but for the
-/// passphrase command, which older readers look up.
-#[derive(Serialize)]
-struct Text<'a> {
-    container_name: &'a str,
-    ipc_mode: &'static str,
-    db_path: &'a Path,
-    routes_path: &'a Path,
-    vault_systemd_creds_file: &'a Path,
-    credentials_use_keyring: bool,
-    credentials_passphrase_command: Option<&'a str>,
-    scope_id: &'a str,
-    project_id: &'a str,
-    task_id: &'static str,
-    runtime_dir: &'a Path,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    tcp_port: Option<u16>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    ssh_signer_port: Option<u16>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    gate_port: Option<u16>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    gate_base_path: Option<&'a Path>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    gate_token: Option<&'a str>,
-    token_subject: &'a str,
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    required: bool,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    activation: Option<&'static str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    leave_after_s: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    placement: Option<&'static str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    loopback: Option<Loopback>,
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    agent_socket: bool,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    ssh_token: Option<&'a str>,
-    /// A marker stands for what this container was given, or for nothing.
-    static_markers: bool,
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    marker_tokens: BTreeMap<&'a str, &'a str>,
-}
-
-/// Ports of the container's own loopback.
-#[derive(Serialize)]
-struct Loopback {
-    vault: u16,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    gate: Option<u16>,
-}
-
 #[derive(Debug)]
 pub(super) enum TextError {
-    Sidecar(SidecarError),
+    Sidecar(WriteError),
     /// A socket whose path would be too long to bind.
     Endpoint(EndpointError),
 }
@@ -85,67 +29,68 @@ pub(super) enum TextError {
 /// # Errors
 /// What a supervisor would refuse later, told now.
 pub(super) fn text(plan: &Plan, granted: &Granted) -> Result<Secret<Vec<u8>>, TextError> {
-    let ports = granted.ports;
-    let gate = plan.gate.as_ref().zip(granted.gate.as_ref());
-    let agent = granted.ssh.as_ref().filter(|_| granted.plain_agent);
-    let text = Text {
-        container_name: plan.name.as_str(),
-        ipc_mode: match plan.mode {
-            Mode::Socket => "socket",
-            Mode::Tcp => "tcp",
-        },
-        db_path: &plan.database,
-        routes_path: &plan.routes,
-        vault_systemd_creds_file: &layout::sealed_passphrase_beside(&plan.database),
-        credentials_use_keyring: plan.use_keyring,
-        credentials_passphrase_command: plan.passphrase_command.as_deref(),
-        scope_id: plan.scope.as_str(),
-        project_id: &plan.project,
-        task_id: "",
-        runtime_dir: &plan.runtime_dir,
-        tcp_port: ports.map(|ports| ports.broker),
-        ssh_signer_port: ports.map(|ports| ports.signer),
-        gate_port: ports.filter(|_| gate.is_some()).map(|ports| ports.gate),
-        gate_base_path: gate.map(|(gate, _)| gate.base.as_path()),
-        gate_token: gate.map(|(_, token)| token.expose().as_str()),
-        token_subject: plan.name.as_str(),
-        required: plan.required,
-        activation: (plan.activation == Activation::OnDemand).then_some("on-demand"),
-        placement: match plan.placement {
-            Placement::Auto => None,
-            Placement::Daemon => Some("daemon"),
-            Placement::Unit => Some("unit"),
-        },
-        leave_after_s: plan.leave_after,
-        loopback: plan.loopback.then(|| Loopback {
-            vault: BRIDGED_BROKER_PORT,
-            gate: gate.map(|_| BRIDGED_GATE_PORT),
-        }),
-        agent_socket: agent.is_some(),
-        ssh_token: agent.map(|token| token.expose().as_str()),
-        static_markers: false,
-        marker_tokens: granted
-            .providers
-            .iter()
-            .map(|provider| (provider.name.as_str(), provider.token.expose().as_str()))
-            .filter(|(name, _)| STATIC_MARKERS.iter().any(|(_, provider)| provider == name))
-            .collect(),
-    };
-    let json = serde_json::to_vec_pretty(&text).expect("the plan's paths are UTF-8");
-    let json = Secret::from(json);
-    accept(plan, &json)?;
-    Ok(json)
-}
-
-fn accept(plan: &Plan, json: &Secret<Vec<u8>>) -> Result<(), TextError> {
-    let sidecar =
-        Sidecar::parse(plan.sidecar.as_path(), json.expose()).map_err(TextError::Sidecar)?;
+    let sidecar = sidecar(plan, granted);
+    let json = sidecar.to_json(plan.sidecar.as_path()).map_err(TextError::Sidecar)?;
     for service in Service::ALL {
         if let Some(endpoint) = endpoint::of(&sidecar, service) {
             endpoint.map_err(TextError::Endpoint)?;
         }
     }
-    Ok(())
+    Ok(json)
+}
+
+fn sidecar(plan: &Plan, granted: &Granted) -> Sidecar {
+    let again = |token: &Secret<String>| Secret::from(token.expose().clone());
+    let gate = plan.gate.as_ref().zip(granted.gate.as_ref());
+    let ports = granted.ports;
+    let marked = |name: &str| STATIC_MARKERS.iter().any(|(_, provider)| *provider == name);
+    Sidecar {
+        ipc: match plan.mode {
+            Mode::Socket => Ipc::Socket,
+            Mode::Tcp => Ipc::Tcp(Ports {
+                broker: ports.map(|ports| ports.broker),
+                signer: ports.map(|ports| ports.signer),
+                gate: ports.filter(|_| gate.is_some()).map(|ports| ports.gate),
+            }),
+        },
+        routes_path: plan.routes.clone(),
+        use_keyring: plan.use_keyring,
+        passphrase_command: plan.passphrase_command.clone().map(Secret::from),
+        scope_id: plan.scope.to_string(),
+        project_id: plan.project.clone(),
+        gate: gate.map(|(gate, token)| Gate {
+            base_path: gate.base.clone(),
+            token: again(token),
+            policy: None,
+        }),
+        token_subject: Some(plan.name.to_string()),
+        required: plan.required,
+        activation: match plan.activation {
+            Activation::Eager => sidecar::Activation::Eager,
+            Activation::OnDemand => sidecar::Activation::OnDemand {
+                leave_after: plan.leave_after.map_or(LEAVE_AFTER, Duration::from_secs),
+            },
+        },
+        agent_token: granted.ssh.as_ref().filter(|_| granted.plain_agent).map(again),
+        loopback: plan.loopback.then(|| Loopback {
+            vault: Some(BRIDGED_BROKER_PORT),
+            gate: gate.map(|_| BRIDGED_GATE_PORT),
+        }),
+        placement: match plan.placement {
+            Placement::Auto => None,
+            Placement::Daemon => Some(placement::Placement::Daemon),
+            Placement::Unit => Some(placement::Placement::Unit),
+        },
+        // A marker stands for what this container was given, or for nothing.
+        static_markers: false,
+        marker_tokens: granted
+            .providers
+            .iter()
+            .filter(|provider| marked(provider.name.as_str()))
+            .map(|provider| (provider.name.to_string(), again(&provider.token)))
+            .collect(),
+        ..Sidecar::new(plan.name.clone(), plan.database.clone(), plan.runtime_dir.clone())
+    }
 }
 
 impl fmt::Display for TextError {

@@ -8,8 +8,7 @@ mod entry;
 mod summary;
 mod tail;
 
-use std::fs::File;
-use std::io::{self, BufRead, BufReader};
+use std::io::BufRead;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
@@ -28,16 +27,13 @@ const PAUSE: Duration = Duration::from_millis(200);
 
 pub(crate) fn run(directories: &Directories, args: &AuditArgs) -> Result<(), Failure> {
     let path = layout::audit_beside(&directories.database());
-    let tail = Tail::at_the_end_of(path.clone())?;
+    let unread = |why| format!("read audit {}: {why}", path.display());
+    let tail = Tail::at_the_end_of(path.clone()).map_err(unread)?;
     let wanted = Wanted::of(args);
-    match File::open(&path) {
-        Err(why) if why.kind() == io::ErrorKind::NotFound => remark("no audit yet"),
-        Err(why) => return Err(format!("read audit {}: {why}", path.display()).into()),
-        Ok(file) => {
-            // Up to where following begins, so that no line is told twice.
-            let before = BufReader::new(io::Read::take(file, tail.position()));
-            tell_past(before, &wanted, args)?;
-        }
+    if tail.is_empty() {
+        remark("no audit yet");
+    } else {
+        tell_past(&tail, &wanted, args)?;
     }
     if args.follow { follow(tail, &wanted, args) } else { Ok(()) }
 }
@@ -54,16 +50,19 @@ fn follow(mut tail: Tail, wanted: &Wanted, args: &AuditArgs) -> Result<(), Failu
     }
 }
 
-fn tell_past(mut file: impl BufRead, wanted: &Wanted, args: &AuditArgs) -> Result<(), Failure> {
+fn tell_past(tail: &Tail, wanted: &Wanted, args: &AuditArgs) -> Result<(), Failure> {
     let mut summary = Summary::default();
     let mut bytes = Vec::new();
-    while file.read_until(b'\n', &mut bytes)? > 0 {
-        let line = String::from_utf8_lossy(&bytes).trim_end().to_owned();
-        bytes.clear();
-        match wanted.entry(&line) {
-            Some(_) if args.json => print(&line)?,
-            Some(entry) => summary.add(entry),
-            None => {}
+    for file in tail.past() {
+        let mut file = file?;
+        while file.read_until(b'\n', &mut bytes)? > 0 {
+            let line = String::from_utf8_lossy(&bytes).trim_end().to_owned();
+            bytes.clear();
+            match wanted.entry(&line) {
+                Some(_) if args.json => print(&line)?,
+                Some(entry) => summary.add(entry),
+                None => {}
+            }
         }
     }
     if !args.json {

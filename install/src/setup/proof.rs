@@ -20,6 +20,7 @@ use terok_shared::container::{ContainerId, ContainerName};
 use terok_shared::layout::{self, StateRoot};
 use terok_shared::pid_file;
 use terok_shared::secret::Secret;
+use terok_shared::sidecar::{Sidecar, WriteError};
 use terok_shared::status::{self, ServiceState, Status};
 use vault_store::Vault;
 
@@ -56,6 +57,7 @@ pub(crate) enum ProofError {
         why: io::Error,
     },
     Vault(String),
+    Sidecar(WriteError),
     Descriptor {
         path: PathBuf,
         why: String,
@@ -129,7 +131,7 @@ impl Place {
             |path: &Path| DirBuilder::new().mode(0o700).create(path).map_err(failed("make", path));
         private(&root)?;
         let place = Self { root, id };
-        for below in ["state", "state/sidecar", "run", "vault"] {
+        for below in ["state", "run", "vault"] {
             private(&place.root.join(below))?;
         }
         place.furnish()?;
@@ -147,18 +149,14 @@ impl Place {
             .map_err(failed("write", &key))?;
         let routes = layout::routes_beside(&vault);
         private_file::create(&routes, b"{}").map_err(failed("write", &routes))?;
-        let sidecar = json!({
-            "container_name": NAME,
-            "ipc_mode": "socket",
-            "db_path": vault,
-            "runtime_dir": self.runtime(),
-            "credentials_passphrase_command":
-                shlex::try_join([SHELL, "-c", SAY_KEY, SHELL, &key.to_string_lossy()])
-                    .expect("a path has no NUL"),
-            "required": true,
-        });
-        private_file::create(&self.sidecar(), sidecar.to_string().as_bytes())
-            .map_err(failed("write", &self.sidecar()))
+        let command = shlex::try_join([SHELL, "-c", SAY_KEY, SHELL, &key.to_string_lossy()])
+            .expect("a path has no NUL");
+        let sidecar = Sidecar {
+            passphrase_command: Some(command.into()),
+            required: true,
+            ..Sidecar::new(name(), vault, self.runtime())
+        };
+        sidecar.write(&self.state()).map(drop).map_err(ProofError::Sidecar)
     }
 
     fn runtime(&self) -> PathBuf {
@@ -329,6 +327,7 @@ impl fmt::Display for ProofError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Place { doing, path, why } => write!(f, "{doing} {}: {why}", path.display()),
+            Self::Sidecar(why) => why.fmt(f),
             Self::Vault(why) => write!(f, "make a throw-away vault: {why}"),
             Self::Descriptor { path, why } => write!(f, "read {}: {why}", path.display()),
             Self::Hook { program, why } => write!(f, "run {}: {why}", program.display()),

@@ -12,7 +12,6 @@ mod glab;
 mod env_file;
 mod json_file;
 
-mod access_token;
 mod place;
 
 mod lend;

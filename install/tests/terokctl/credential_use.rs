@@ -4,6 +4,7 @@ use std::fs::OpenOptions;
 use std::io::{BufRead, BufReader, Write};
 use std::process::Stdio;
 
+use terok_shared::token::Form;
 use vault_store::credential::{Credential, CredentialName};
 use vault_store::refresh::TokenDigest;
 
@@ -68,9 +69,14 @@ fn the_audit_can_be_followed_through_a_rotation() {
     append(&line("2026-01-02T03:05:00", "new", "ok"));
     assert!(next().contains("03:05:00"));
     let audit = machine.path("vault/credential_audit.jsonl");
-    std::fs::rename(&audit, machine.path("vault/set-aside")).unwrap();
+    let mut running = OpenOptions::new().append(true).open(&audit).unwrap();
+    std::fs::rename(&audit, machine.path("vault/credential_audit.jsonl.1")).unwrap();
     append(&line("2026-01-02T03:06:00", "new", "ok"));
     assert!(next().contains("03:06:00"));
+    writeln!(running, "{}", line("2026-01-02T03:07:00", "new", "ok")).unwrap();
+    assert!(next().contains("03:07:00"), "of a container that runs on with the renamed file");
+    let both = machine.ok(&["audit", "--json", "--container", "new"]);
+    assert_eq!(both.lines().count(), 3, "{both}");
     following.kill().unwrap();
     following.wait().unwrap();
 }
@@ -83,6 +89,17 @@ fn a_token_can_have_its_providers_form() {
     assert!(token.starts_with("ghp_") && token.len() == 40, "{token}");
     assert_eq!(machine.vault().token(&token).unwrap().unwrap().provider, "github");
     assert!(machine.ok(&mint[..6]).starts_with("terok-p-"), "the plain form is the default");
+    let formed = |provider| {
+        let mint = ["vault", "token", "mint", "github", "--like", provider];
+        machine.ok(&mint).trim().to_owned()
+    };
+    for provider in Form::providers() {
+        let (one, other) = (formed(provider), formed(provider));
+        assert_ne!(one, other, "{provider}");
+        for token in [one, other] {
+            assert_eq!(machine.vault().token(&token).unwrap().unwrap().provider, "github");
+        }
+    }
     let unknown = machine.say(&["vault", "token", "mint", "github", "--like", "nobody"]);
     assert_eq!(unknown.status, 2, "{unknown:?}");
     assert!(unknown.err.contains("anthropic, github"), "{unknown:?}");

@@ -360,7 +360,7 @@ fn nothing_lives_without_a_sidecar(machine: &Machine) {
 #[test]
 fn killed_at_any_moment_a_launch_or_a_cleanup_leaves_nothing_live_that_is_not_found() {
     let machine = Machine::new();
-    for moment in [80, 240, 400, 640] {
+    for moment in [80, 300, 600] {
         for words in [&["prepare", "web", "--token", "gitlab=A"][..], &["cleanup", "web"]] {
             let mut command = machine.terokctl(words);
             let mut running = command.env("A", REAL).stdout(Stdio::null()).spawn().unwrap();

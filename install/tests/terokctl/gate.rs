@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
@@ -109,6 +109,23 @@ fn an_upstream_that_cannot_be_reached_leaves_no_mirror() {
     let left: Vec<_> =
         left.filter(|entry| entry.path().extension() != Some("lock".as_ref())).collect();
     assert!(left.is_empty(), "{left:?}");
+}
+
+#[test]
+fn a_bar_is_drawn_for_whoever_watches_and_for_nobody_else() {
+    let place = Place::new();
+    let init = ["gate", "init", "web", "--from", place.upstream.to_str().unwrap()];
+    let line = format!("{} {}", env!("CARGO_BIN_EXE_terokctl"), init.join(" "));
+    let mut terminal = place.machine.command("script");
+    terminal.args(["--quiet", "--return", "--command", &line, "/dev/null"]);
+    let Ok(watched) = terminal.stdin(std::process::Stdio::null()).output() else {
+        return std::println!("skipped: there is no script(1) to provide a terminal");
+    };
+    let seen = String::from_utf8_lossy(&watched.stdout).into_owned();
+    assert!(watched.status.success() && seen.contains("[####"), "{seen}");
+    fs::remove_dir_all(place.machine.path("state/gate/web.git")).unwrap();
+    let said = place.machine.say(&init).everything();
+    assert!(!said.contains("[####"), "{said}");
 }
 
 #[test]
@@ -229,10 +246,34 @@ fn old_backups_are_pruned_and_young_ones_stay() {
 }
 
 #[test]
+fn what_dead_pushes_left_is_pruned_and_living_ones_keep_theirs() {
+    let place = Place::mirrored();
+    let [dead, living] = ["dead", "living"].map(|name| {
+        place.machine.path(&format!("state/gate/web.git/objects/tmp_objdir-incoming-{name}"))
+    });
+    for quarantine in [&dead, &living] {
+        fs::create_dir_all(quarantine.join("pack")).unwrap();
+        fs::write(quarantine.join("pack/tmp_pack_x"), [0; 4096]).unwrap();
+    }
+    let two_days_ago = std::time::SystemTime::now() - Duration::from_secs(2 * 24 * 60 * 60);
+    fs::File::open(&dead).unwrap().set_modified(two_days_ago).unwrap();
+    place.machine.ok(&["gate", "prune", "web", "--dry-run"]);
+    assert!(dead.exists());
+    let told = place.machine.ok(&["gate", "prune", "web", "--json"]);
+    let told: Value = serde_json::from_str(&told).unwrap();
+    assert_eq!(told["unfinished_pushes"], 1);
+    assert!(!dead.exists() && living.exists());
+    place.in_mirror(&["fsck", "--full", "--strict"]);
+}
+
+#[test]
 fn a_sync_killed_at_any_point_loses_no_commit_and_the_next_one_finishes() {
     let place = Place::mirrored();
     let mut tips = Vec::new();
-    for round in 0..25_u64 {
+    let start = Instant::now();
+    place.sync(&["--apply-all"]);
+    let whole = start.elapsed();
+    for round in 0..25_u32 {
         // An agent goes on from where the mirror is; upstream rewrites, adds and removes.
         place.git("tree", &["fetch", "-q", &place.machine.text("state/gate/web.git"), "trunk"]);
         place.git("tree", &["reset", "-q", "--hard", "FETCH_HEAD"]);
@@ -251,7 +292,8 @@ fn a_sync_killed_at_any_point_loses_no_commit_and_the_next_one_finishes() {
         }
         let mut sync = place.machine.terokctl(&["gate", "sync", "web", "--apply-all"]);
         let mut sync = sync.stdout(std::process::Stdio::null()).spawn().unwrap();
-        std::thread::sleep(Duration::from_millis(2 + round * 3));
+        // All along a sync, which takes a little longer when there is something to do.
+        std::thread::sleep(whole * round / 20);
         sync.kill().unwrap();
         sync.wait().unwrap();
         // A git that it started may live on for a moment and hold the locks it removes itself.

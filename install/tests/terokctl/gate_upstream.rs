@@ -109,9 +109,65 @@ fn a_missing_or_endangered_credential_is_told_with_what_to_do() {
     machine.fails(&words, "scope nobody has no key", "ssh generate --scope nobody");
 }
 
-struct Sshd(Child);
+/// TLS before `port`, with a certificate of its own beside it; or why there is none.
+fn tls_before(port: u16, machine: &Machine) -> Result<(Server, u16), &'static str> {
+    let (key, certificate) = (machine.text("key.pem"), machine.text("certificate.pem"));
+    let arguments = ["req", "-x509", "-nodes", "-newkey", "ec", "-pkeyopt"];
+    let made = Command::new("openssl")
+        .args(arguments)
+        .args(["ec_paramgen_curve:prime256v1", "-subj", "/CN=localhost"])
+        .args(["-addext", "subjectAltName=DNS:localhost", "-keyout", &key, "-out", &certificate])
+        .stderr(Stdio::null())
+        .status();
+    if !made.is_ok_and(|status| status.success()) {
+        return Err("openssl is not installed");
+    }
+    let outside = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let listen = format!(
+        "OPENSSL-LISTEN:{outside},bind=127.0.0.1,reuseaddr,fork,verify=0,cert={certificate},key={key}"
+    );
+    let relay = Command::new("socat")
+        .args([&listen, &format!("TCP:127.0.0.1:{port}")])
+        .stderr(Stdio::null())
+        .spawn();
+    let server = Server(relay.map_err(|_| "socat is not installed")?);
+    await_listener(outside);
+    Ok((server, outside))
+}
 
-impl Drop for Sshd {
+#[test]
+fn an_https_upstream_gets_the_credential_and_one_of_another_certificate_does_not() {
+    let place = Place::on(Machine::furnished());
+    place.git("upstream.git", &["update-server-info"]);
+    let port = serve(place.upstream.clone(), basic("x-access-token", CREDENTIAL));
+    let (_tls, port) = match tls_before(port, &place.machine) {
+        Ok(running) => running,
+        Err(why) => return std::println!("skipped: {why}"),
+    };
+    listening_git(&place.machine);
+    let url = format!("https://localhost:{port}/web.git");
+    let init = ["gate", "init", "web", "--from", &url, "--credential", "github"];
+    let said = place.machine.fails(&init, "certificate", "").everything();
+    assert!(!said.contains(CREDENTIAL), "{said}");
+    assert!(!place.machine.path("state/gate/web.git").exists());
+    // Who is trusted is the operator's to say, as for every git.
+    let trusted = format!("[http]\n\tsslCAInfo = {}\n", place.machine.text("certificate.pem"));
+    place.machine.write("home/.gitconfig", &trusted);
+    place.machine.ok(&init);
+    let tip = place.commit("second");
+    place.git("tree", &["push", "-q", "origin", "trunk"]);
+    place.git("upstream.git", &["update-server-info"]);
+    place.machine.ok(&["gate", "sync", "web"]);
+    assert_eq!(place.in_mirror(&["rev-parse", "trunk"]), tip);
+    let given = place.machine.read("given");
+    assert!(given.contains("credential-helper") && !given.contains(CREDENTIAL), "{given}");
+    assert!(!place.machine.read("state/gate/web.git/config").contains(CREDENTIAL));
+}
+
+/// Ended when dropped.
+struct Server(Child);
+
+impl Drop for Server {
     fn drop(&mut self) {
         let _ = self.0.kill();
         let _ = self.0.wait();
@@ -119,7 +175,7 @@ impl Drop for Sshd {
 }
 
 /// A real sshd on a free port that lets `key` in as this user, or why there is none.
-fn sshd(machine: &Machine, key: &str) -> Result<(Sshd, u16), &'static str> {
+fn sshd(machine: &Machine, key: &str) -> Result<(Server, u16), &'static str> {
     let program = "/usr/sbin/sshd";
     if !Path::new(program).exists() {
         return Err("sshd is not installed");
@@ -154,12 +210,17 @@ fn sshd(machine: &Machine, key: &str) -> Result<(Sshd, u16), &'static str> {
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
+    let server = Server(child);
+    await_listener(port);
+    Ok((server, port))
+}
+
+fn await_listener(port: u16) {
     let start = Instant::now();
     while TcpStream::connect(("127.0.0.1", port)).is_err() {
-        assert!(start.elapsed() < Duration::from_secs(5), "sshd does not listen");
+        assert!(start.elapsed() < Duration::from_secs(5), "nobody listens on {port}");
         std::thread::sleep(Duration::from_millis(20));
     }
-    Ok((Sshd(child), port))
 }
 
 #[test]

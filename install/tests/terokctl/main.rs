@@ -9,6 +9,7 @@ mod egress;
 mod gate;
 mod gate_upstream;
 mod import;
+mod json;
 mod launch;
 mod machine;
 mod observe;

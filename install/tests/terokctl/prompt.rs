@@ -8,10 +8,20 @@ use crate::machine::{Machine, Said};
 
 /// Runs terokctl on a terminal and types the lines, each when it had time to ask.
 fn typed(machine: &Machine, words: &str, lines: &[&str]) -> Option<Said> {
+    typed_with(machine, words, lines, &[])
+}
+
+fn typed_with(
+    machine: &Machine,
+    words: &str,
+    lines: &[&str],
+    variables: &[(&str, &str)],
+) -> Option<Said> {
     let line = format!("{} {words}", env!("CARGO_BIN_EXE_terokctl"));
     let child = machine
         .command("script")
         .args(["--quiet", "--return", "--command", &line, "/dev/null"])
+        .envs(variables.iter().copied())
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -97,4 +107,43 @@ fn the_passphrase_of_an_exported_key_is_asked_for_twice_without_echo() {
     assert_eq!(said.status, 0, "{said:?}");
     assert!(!said.everything().contains("tr0ub4dor"), "{said:?}");
     assert_eq!(machine.mode("id"), 0o600);
+}
+
+#[test]
+fn a_purge_asks_and_only_yes_is_a_yes() {
+    let machine = Machine::new();
+    machine.ok(&["prepare", "web"]);
+    machine.ok(&["cleanup", "web"]);
+    let Some(said) = typed(&machine, "uninstall --purge", &["y"]) else { return };
+    assert!(said.status == 1 && said.out.contains("Type `yes` to go on"), "{said:?}");
+    assert!(said.out.contains(&machine.text("vault/credentials.db")), "{said:?}");
+    assert!(machine.path("vault/credentials.db").exists());
+    let said = typed(&machine, "uninstall --purge", &["yes"]).unwrap();
+    assert_eq!(said.status, 0, "{said:?}");
+    assert!(!machine.path("vault").exists() && !machine.path("state").exists(), "{said:?}");
+}
+
+#[test]
+fn a_watched_status_is_drawn_again_and_again() {
+    let machine = Machine::bare();
+    // Ctrl-C, as the terminal sends it for the key.
+    let Some(said) = typed(&machine, "status --watch", &["", "\u{3}"]) else { return };
+    // Erased once, then drawn from the top every second.
+    assert_eq!(said.out.matches("\u{1b}[2J").count(), 1, "{said:?}");
+    assert!(said.out.matches("\u{1b}[H").count() >= 2, "{said:?}");
+    assert!(said.out.contains("SERVICES"), "{said:?}");
+}
+
+#[test]
+fn colour_is_for_terminals_that_want_it() {
+    let machine = Machine::bare();
+    let has_colour = |variables: &[(&str, &str)]| {
+        let said = typed_with(&machine, "doctor", &[], variables)?;
+        assert!(said.out.contains("podman") && said.out.contains("hint: "), "{said:?}");
+        Some(said.out.contains("\u{1b}["))
+    };
+    let Some(plain) = has_colour(&[("TERM", "xterm"), ("NO_COLOR", "1")]) else { return };
+    assert!(!plain);
+    assert_eq!(has_colour(&[("TERM", "xterm")]), Some(true));
+    assert_eq!(has_colour(&[("TERM", "dumb")]), Some(false));
 }

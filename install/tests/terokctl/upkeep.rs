@@ -64,11 +64,11 @@ fn the_passphrase_of_a_vault_in_use_is_not_changed() {
 fn a_sealed_passphrase_unlocks_and_follows_a_change() {
     let machine = Machine::furnished();
     machine.program("systemd-creds", SYSTEMD_CREDS);
-    machine.ok(&["vault", "passphrase", "seal", "--passphrase-file", "passphrase"]);
-    assert_eq!(machine.read("vault/vault.passphrase.cred"), format!("sealed:{PASSPHRASE}"));
-    // Without one it is what the session cache has.
+    // Without a passphrase that is given it is what the session cache has.
     machine.ok(&["vault", "passphrase", "seal"]);
     assert!(machine.read("vault/vault.passphrase.cred").starts_with("sealed:x'"));
+    machine.ok(&["vault", "passphrase", "seal", "--passphrase-file", "passphrase"]);
+    assert_eq!(machine.read("vault/vault.passphrase.cred"), format!("sealed:{PASSPHRASE}"));
     assert_eq!(machine.mode("vault/vault.passphrase.cred"), 0o600);
     machine.ok(&["vault", "lock"]);
     assert!(machine.ok(&["vault", "status"]).contains("unlocked by the sealed file"));

@@ -8,15 +8,14 @@ use terok_shared::routes::RouteTable;
 use crate::validator::accepts;
 use crate::{fixture, keys_of, looked_up, schema, values};
 
-const CALLS: [&str; 8] = [
-    "self.string(",
+const CALLS: [&str; 7] = [
+    ".string(",
     "self.boolean(",
     "self.strings(",
     "self.headers(",
     "const FIELD: &str = ",
     "const ALLOW: &str = ",
     "const LIMIT: &str = ",
-    "self.path(",
 ];
 
 fn parses(table: &Value) -> bool {
@@ -88,7 +87,7 @@ fn schema_and_parser_take_and_refuse_the_same_tables() {
             assert_eq!(accepts(&schema, &without), parses(&without), "without {field}");
         }
     }
-    assert!(taken > 150 && refused > 800, "{taken} {refused}");
+    assert!(taken > 100 && refused > 1000, "{taken} {refused}");
     for table in [json!([]), json!({ "p": 7 }), json!({ "p": {} })] {
         assert!(!accepts(&schema, &table) && !parses(&table), "{table}");
     }

@@ -12,16 +12,16 @@ use crate::validator::accepts;
 use crate::{fixture, keys_of, looked_up, schema, values};
 
 const CALLS: [&str; 10] = [
-    "members.required_string(",
-    "members.required_path(",
-    "members.string(",
-    "members.path(",
-    "members.boolean(",
+    ".required_string(",
+    ".required_path(",
+    ".string(",
+    ".path(",
+    ".boolean(",
     "members.port(",
-    "members.seconds(",
-    "members.object(",
-    "members.strings(",
-    "members.unread(",
+    ".seconds(",
+    ".object(",
+    ".strings(",
+    ".unread(",
 ];
 
 fn parses(sidecar: &Value) -> bool {

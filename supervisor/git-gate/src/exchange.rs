@@ -267,10 +267,13 @@ impl Running {
     }
 
     /// Closes git's input. A push cut short lets it remove the objects it had stored already, which
-    /// it does not do on a signal; whatever goes on after a moment is ended by one.
+    /// it does not do on a signal; whatever goes on after a moment is ended by one, as a fetch is at
+    /// once.
     async fn hang_up(mut self) {
         drop(self.feeding);
-        let _ = timeout(HANG_UP, ignore(&mut self.stdout)).await;
+        if self.push.is_some() {
+            let _ = timeout(HANG_UP, ignore(&mut self.stdout)).await;
+        }
         self.backend.stop().await;
     }
 

@@ -17,6 +17,7 @@ use terok_shared::sys::descriptors;
 
 use crate::audit::Audit;
 use crate::door::{self, Door};
+use crate::file_watch::FileWatch;
 use crate::git::Git;
 use crate::home::Home;
 use crate::lane;
@@ -31,12 +32,15 @@ use crate::route::Repository;
 const MAX_CLIENTS: usize = 256;
 /// How often an absent mirror is looked for.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
-/// How often the files of the policy and our own program are looked at.
+/// How often the files of the policy and our own program are looked at while a transfer keeps the
+/// gate from starting anew, or nobody tells of changes.
 const LOOK_AT_FILES: Duration = Duration::from_millis(250);
 
 pub(crate) struct Gate {
     listener: Listener,
     door: Door,
+    /// Without it files are looked at again and again.
+    files: Option<FileWatch>,
 }
 
 #[derive(Debug)]
@@ -73,9 +77,13 @@ impl Life for Gate {
         if let Rules::Malformed(why) = &policy.rules {
             log::error!("no push is taken, the policy is malformed: {why}");
         }
+        let files = FileWatch::on(policy.files().chain([home.program()]))
+            .map_err(|why| log::warn!("watch the policy's files: {why}; looking instead"))
+            .ok();
         let container = common.container_name.clone();
         let audit = Audit::new(inherited.audit.take(), slice.project_id, container);
-        Ok(Self { listener, door: Door::new(token, repository, mirror, git, home, policy, audit) })
+        let door = Door::new(token, repository, mirror, git, home, policy, audit);
+        Ok(Self { listener, door, files })
     }
 
     fn lane(&self) -> Lane {
@@ -84,7 +92,7 @@ impl Life for Gate {
     }
 
     fn serve(self) -> Result<(), Failure> {
-        let Self { listener, door } = self;
+        let Self { listener, door, files } = self;
         let door = Rc::new(door);
         // What a backend inherits at a fixed number must not meet the standard library's own
         // descriptors there.
@@ -96,7 +104,7 @@ impl Life for Gate {
             tokio::select! {
                 served = serving => served,
                 never = watch(&door.mirror) => match never {},
-                never = watch_files(&door) => match never {},
+                never = watch_files(&door, files) => match never {},
             }
         })??;
         match door.mirror.presence() {
@@ -136,10 +144,18 @@ async fn watch(mirror: &Mirror) -> std::convert::Infallible {
 
 /// Ends the service once the policy or our own program is another one, for the same reason, as
 /// soon as nobody is in the middle of a transfer. Pushes are refused until then.
-async fn watch_files(door: &Door) -> std::convert::Infallible {
+async fn watch_files(door: &Door, files: Option<FileWatch>) -> std::convert::Infallible {
+    let files = files.and_then(|files| files.listen().ok());
     let backends = &door.backends;
-    while !(backends.are_idle() && (backends.policy.has_changed() || door.home.is_outdated())) {
-        tokio::time::sleep(LOOK_AT_FILES).await;
+    loop {
+        let changed = backends.policy.has_changed() || door.home.is_outdated();
+        if changed && backends.are_idle() {
+            break;
+        }
+        match &files {
+            Some(files) if !changed => files.heard().await,
+            _ => tokio::time::sleep(LOOK_AT_FILES).await,
+        }
     }
     leave();
     std::future::pending().await

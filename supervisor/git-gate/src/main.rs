@@ -18,6 +18,7 @@ mod moderation;
 mod request_body;
 
 mod command_list;
+mod file_watch;
 mod pattern;
 mod pkt_line;
 mod policy;

@@ -102,6 +102,21 @@ fn a_client_that_expects_100_gets_it() {
     assert!(rest.starts_with("HTTP/1.1 200"), "{rest}");
 }
 
+/// Takes the 30 s that a client has.
+#[test]
+fn a_client_that_never_ends_its_head_is_shut_out() {
+    let world = World::new();
+    let mut slow = world.connect();
+    slow.set_read_timeout(Some(Duration::from_secs(40))).unwrap();
+    slow.write_all(b"GET /web.git/HEAD HTTP/1.1\r\nHost: g\r\n").unwrap();
+    let start = std::time::Instant::now();
+    let mut answer = Vec::new();
+    let _ = slow.read_to_end(&mut answer);
+    let waited = start.elapsed();
+    assert!(waited > Duration::from_secs(25) && waited < Duration::from_secs(35), "{waited:?}");
+    assert!(!answer.starts_with(b"HTTP/1.1 200"));
+}
+
 #[test]
 fn git_is_told_what_is_wrong() {
     let world = World::new();
@@ -141,7 +156,7 @@ fn a_mirror_made_anew_starts_the_gate_anew() {
 
 #[test]
 fn a_replaced_program_starts_the_gate_anew() {
-    let mut world = World::planned(&Plan { own_program: true, ..Plan::default() });
+    let mut world = World::new();
     let tree = world.work_tree("a", 10);
     world.git_ok(&tree, &["push", "-q", "origin", "main"]);
     // An upgrade puts the new file in the old one's place.
@@ -186,7 +201,7 @@ fn without_git_it_ends_with_4_and_says_how_to_install_it() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let log = root.path().join("log");
     let (mut gate, ready) =
-        gate::spawn(gate::PROGRAM.as_ref(), root.path(), &listener, "/nowhere", None);
+        gate::spawn(&gate::own_program(root.path()), root.path(), &listener, "/nowhere", None);
     let mut said = Vec::new();
     std::fs::File::from(ready).read_to_end(&mut said).unwrap();
     assert_eq!(said, b"");

@@ -1,12 +1,17 @@
 //! What git's own tests of its HTTP transport expect of a server (t5541, t5551, t5616 and t7814 in
 //! git's sources), asked of the gate.
 
+#![allow(clippy::unwrap_used)] // a broken expectation ends the test
+
 mod gate;
 
 use std::fs;
+use std::io::Read;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::time::Duration;
 
-use gate::{TOKEN, World};
+use gate::{TOKEN, World, begin, eventually, pkt};
 
 fn pushed(world: &World) -> (std::path::PathBuf, String) {
     let tree = world.work_tree("a", 10);
@@ -174,4 +179,73 @@ fn a_shallow_clone_is_deepened_by_date_and_number() {
     assert_eq!(count(&copy), "3");
     world.git_ok(&copy, &["fetch", "-q", "--shallow-since=2000-01-01"]);
     assert_eq!(count(&copy), "6");
+}
+
+fn with<'a>(setting: &'a str, words: &[&'a str]) -> Vec<&'a str> {
+    [&["-c", setting], words].concat()
+}
+
+#[test]
+fn every_version_of_the_protocol_is_spoken() {
+    let world = World::new();
+    let (tree, _) = pushed(&world);
+    for version in ["0", "1", "2"] {
+        let protocol = format!("protocol.version={version}");
+        let tip = world.commit(&tree, &format!("v{version}"), 1000);
+        world.git_ok(&tree, &with(&protocol, &["push", "-q", "origin", "main"]));
+        let listed =
+            world.git_ok(&tree, &with(&protocol, &["ls-remote", "origin", "refs/heads/main"]));
+        assert!(listed.starts_with(&tip), "version {version}: {listed}");
+        let copy = format!("copy{version}");
+        world.git_ok(
+            world.root(),
+            &with(&protocol, &["clone", "-q", "--depth=2", &world.url(), &copy]),
+        );
+        let copy = world.root().join(copy);
+        world.git_ok(&copy, &with(&protocol, &["fetch", "-q", "--unshallow"]));
+        assert_eq!(world.git_ok(&copy, &["rev-parse", "HEAD"]).trim(), tip);
+        world.git_ok(&copy, &["fsck", "--full"]);
+    }
+}
+
+#[test]
+fn credentials_come_from_an_askpass_program_too() {
+    let world = World::new();
+    pushed(&world);
+    let askpass = world.root().join("askpass");
+    fs::write(&askpass, format!("#!/bin/sh\ncase $1 in User*) echo {TOKEN};; *) echo x;; esac\n"))
+        .unwrap();
+    fs::set_permissions(&askpass, fs::Permissions::from_mode(0o755)).unwrap();
+    let bare = world.url().replace(&format!("{TOKEN}:x@"), "");
+    let mut clone = world.git_command(world.root(), &["clone", "-q", &bare, "copy"]);
+    let cloned = clone.env("GIT_ASKPASS", &askpass).output().unwrap();
+    assert!(cloned.status.success(), "{}", String::from_utf8_lossy(&cloned.stderr));
+    assert!(world.root().join("copy/first").exists());
+}
+
+#[test]
+fn a_dry_run_pushes_nothing_and_a_push_of_nothing_new_says_so() {
+    let world = World::new();
+    let (tree, tip) = pushed(&world);
+    world.commit(&tree, "second", 10);
+    world.git_ok(&tree, &["push", "-q", "--dry-run", "origin", "main"]);
+    assert_eq!(world.in_mirror(&["rev-parse", "main"]), tip);
+    world.git_ok(&tree, &["push", "-q", "origin", "main"]);
+    let said = world.git_ok(&tree, &["push", "origin", "main"]);
+    assert!(said.contains("Everything up-to-date"), "{said}");
+}
+
+#[test]
+fn what_git_complains_about_is_in_the_log() {
+    let world = World::new();
+    pushed(&world);
+    let body = pkt("want nonsense\n") + "0000";
+    let length = format!("Connection: close\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+    let mut stream = begin(&world, "upload-pack", length.as_bytes());
+    let mut answer = Vec::new();
+    let _ = stream.read_to_end(&mut answer);
+    eventually("git's complaint is logged", Duration::from_secs(5), || {
+        world.said().contains("git: fatal:")
+    });
+    world.git_ok(world.root(), &["ls-remote", &world.url()]);
 }

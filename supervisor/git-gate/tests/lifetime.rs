@@ -147,8 +147,9 @@ fn a_killed_backend_is_an_answer_that_is_visibly_not_whole() {
 #[test]
 fn what_a_killed_leader_leaves_behind_keeps_no_client_waiting() {
     let (world, tip) = filled();
-    for begin in [&|world: &World| begin_push(world, "x"), &|world: &World| begin_fetch(world, &tip)]
-        as [&dyn Fn(&World) -> TcpStream; 2]
+    for begin in
+        [&|world: &World| begin_push(world, "x"), &|world: &World| begin_fetch(world, &tip)]
+            as [&dyn Fn(&World) -> TcpStream; 2]
     {
         let mut client = begin(&world);
         eventually("the leader has started git", SOON, || world.backends().len() > 1);

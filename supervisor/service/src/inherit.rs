@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use terok_shared::handover::{
     AGENT_LISTENER_FD, AUDIT_FD, CONTAINER_PIDS_FD, LINE_FD, LISTENER_FD, LOOPBACK_LISTENER_FD,
-    READY_FD, SIGNER_LINE_FD,
+    READY_FD, SIGNER_LINE_FD, WITNESS_FD,
 };
 use terok_shared::sys::descriptors;
 
@@ -22,6 +22,7 @@ pub struct Inherited {
     loopback: Option<OwnedFd>,
     pub agent_listener: Option<OwnedFd>,
     pub container_pids: Option<OwnedFd>,
+    pub witness: Option<OwnedFd>,
     pub line: Option<OwnedFd>,
     pub signer_line: Option<OwnedFd>,
     pub audit: Option<File>,
@@ -36,6 +37,7 @@ impl Inherited {
             loopback: optional(LOOPBACK_LISTENER_FD)?,
             agent_listener: optional(AGENT_LISTENER_FD)?,
             container_pids: optional(CONTAINER_PIDS_FD)?,
+            witness: optional(WITNESS_FD)?,
             line: optional(LINE_FD)?,
             signer_line: optional(SIGNER_LINE_FD)?,
             audit: optional(AUDIT_FD)?.map(File::from),

@@ -31,7 +31,7 @@ use terok_shared::service::Service;
 use vault_grant::Keeper;
 
 use audit::Audit;
-use neighbour::Neighbours;
+use neighbour::{Neighbours, Whereabouts, Witness};
 use session::Desk;
 
 /// More clients wait in the listeners' queues.
@@ -56,10 +56,11 @@ impl Life for Signer {
     type Slice = SignerSlice;
 
     fn open(slice: SignerSlice, _: &Common, mut inherited: Inherited) -> Result<Self, Failure> {
-        let pids = inherited.container_pids.take();
-        let plain = match (&inherited.agent_listener, pids, slice.agent_token) {
-            (Some(socket), Some(pids), Some(token)) => {
-                Some(Door { neighbours: Neighbours::of(pids, socket)?, token: token.into() })
+        let namespace = inherited.container_pids.take().map(Whereabouts::Namespace);
+        let witness = inherited.witness.take().map(|line| Whereabouts::Witness(Witness::at(line)));
+        let plain = match (&inherited.agent_listener, namespace.or(witness), slice.agent_token) {
+            (Some(socket), Some(whereabouts), Some(token)) => {
+                Some(Door { neighbours: Neighbours::of(whereabouts, socket)?, token: token.into() })
             }
             _ => None,
         };

@@ -35,6 +35,10 @@ impl Again {
         Some(Self { head, body, idempotent })
     }
 
+    pub(crate) fn head(&self) -> &Request<()> {
+        &self.head
+    }
+
     /// The request once more, after a connection that had answered before died under it
     /// (RFC 9110 section 9.2.2).
     pub(crate) fn after(&self, failed: &Failed) -> Option<Request<Upload>> {

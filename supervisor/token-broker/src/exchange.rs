@@ -129,7 +129,6 @@ impl Exchange {
             interim.of(&mut request);
         }
         let way = if upgrade { Way::Client(&route.clients.upgrade) } else { route.way(&asked) };
-        let followed = if upgrade { None } else { Followed::from_request(&request) };
         let again = Again::of(&mut request, renewable.is_some());
         let failed = |failed: Failed| {
             self.complain(provider, &failed);
@@ -149,9 +148,9 @@ impl Exchange {
             (sent, _) => sent,
         }
         .map_err(failed)?;
-        let response = match (response.status(), renewable, again) {
+        let response = match (response.status(), renewable, &again) {
             (StatusCode::UNAUTHORIZED, Some(token), Some(again)) => {
-                let renewing = self.renewed(&token, &granted, &route, &again, way, response);
+                let renewing = self.renewed(&token, &granted, &route, again, way, response);
                 Box::pin(renewing).await.map_err(failed)?
             }
             (StatusCode::UNAUTHORIZED, ..) => response,
@@ -160,11 +159,11 @@ impl Exchange {
                 response
             }
         };
-        match followed {
-            Some(followed) if redirect::is_one(&response) => {
-                Box::pin(followed.follow(&route, response)).await.map_err(failed)
-            }
-            _ => Ok(response),
+        let leads_on = !upgrade && redirect::is_one(&response);
+        let again = again.as_ref().filter(|_| leads_on);
+        match again.and_then(|again| Followed::from_request(again.head())) {
+            Some(followed) => Box::pin(followed.follow(&route, response)).await.map_err(failed),
+            None => Ok(response),
         }
     }
 
@@ -206,16 +205,31 @@ impl Exchange {
         again: &Again,
     ) -> Option<(Request<Upload>, Rc<Granted>)> {
         let rejected = granted.renewable(route)?;
-        let login = granted.login();
-        match self.refresher.after_refusal(&login, route, rejected).await {
-            Outcome::Renewed => self.grants.forget(),
-            Outcome::NotRenewed => return None,
-        }
+        // While this request was under way, another one may have had the login renewed.
+        let renewed = match self.another(token, route, rejected).await {
+            Some(renewed) => renewed,
+            None => match self.refresher.after_refusal(&granted.login(), route, rejected).await {
+                Outcome::Renewed => {
+                    self.grants.forget();
+                    self.another(token, route, rejected).await?
+                }
+                Outcome::NotRenewed => return None,
+            },
+        };
+        let injection = renewed.injection(route).ok()?;
+        Some((again.with(&injection)?, renewed))
+    }
+
+    /// What the token grants now, if that is another login than the rejected one.
+    async fn another(
+        &self,
+        token: &Secret<String>,
+        route: &Route,
+        rejected: &Secret<String>,
+    ) -> Option<Rc<Granted>> {
         let granted = self.grants.of(token.expose()).await.ok()?;
         let is_another = !granted.renewable(route)?.matches(rejected.expose());
-        let injection = granted.injection(route).ok()?;
-        let request = is_another.then(|| again.with(&injection)).flatten()?;
-        Some((request, granted))
+        is_another.then_some(granted)
     }
 
     /// Logs a failure with what a client must not hear, unless that was just done: a container

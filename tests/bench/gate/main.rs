@@ -2,99 +2,86 @@
 //! fcgiwrap and `git http-backend`.
 //!
 //! Every operation is done with every one of them in turn, so that whatever else the machine does
-//! strikes all alike. Out: one Markdown table of medians, and what the gate itself used.
+//! strikes all alike. Out: `docs/benchmarks/gate.md`, and the table as it grows on standard output.
+//!
+//! `TEROK_BENCH_ROUNDS`, `TEROK_BENCH_COMMITS` and `TEROK_BENCH_ONLY` (a part of an operation's name,
+//! which writes no page) make it shorter.
 
 #![allow(clippy::unwrap_used, clippy::print_stderr)] // a broken set-up ends the run
 
 #[path = "../../../supervisor/git-gate/tests/gate/mod.rs"]
 mod gate;
 mod operations;
+mod report;
 mod repository;
 mod servers;
 mod usage;
 
 use std::time::Instant;
 
-use gate::{Plan, World};
+use gate::World;
 use operations::Operation;
+use report::Row;
 use servers::Server;
 use usage::Usage;
+
+const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/benchmarks/gate.md");
 
 fn main() {
     let rounds = number("TEROK_BENCH_ROUNDS", 5);
     let commits = number("TEROK_BENCH_COMMITS", 2000);
-    let world = World::planned(&Plan { own_program: true, ..Plan::default() });
+    let world = World::new();
     repository::fill(&world.mirror(), commits, 100_000);
     repository::open_to_all(&world.mirror());
     let servers = Server::start_all(&world);
     let only = std::env::var("TEROK_BENCH_ONLY").unwrap_or_default();
     let operations = Operation::all(&world, &only);
-    std::println!("{}", heading(&servers));
+    std::println!("{}", report::TABLE);
     let before = Usage::of(world.gate.id());
+    let mut rows = Vec::new();
     for operation in &operations {
-        let rounds = if operation.is_heavy() { rounds.div_ceil(2) } else { rounds };
-        let mut walls = vec![Vec::new(); servers.len()];
-        let mut gates = Vec::new();
-        for round in 0..rounds {
-            for turn in 0..servers.len() {
-                let at = (turn + round) % servers.len();
-                operation.prepare(&servers[at]);
-                let used = Usage::of(world.gate.id());
-                let start = Instant::now();
-                operation.run(&servers[at]);
-                walls[at].push(start.elapsed().as_secs_f64());
-                if servers[at].is_gate() {
-                    gates.push(Usage::of(world.gate.id()) - used);
-                }
-                operation.clean_up();
-            }
-        }
-        std::println!("{}", row(operation, &walls, &gates));
+        let rounds = if operation.is_heavy() { (rounds / 2).max(1) } else { rounds };
+        let row = measure(&world, operation, &servers, rounds);
+        std::println!("{}", row.line());
+        rows.push(row);
     }
-    let used = Usage::of(world.gate.id()) - before;
-    std::println!(
-        "\ngate: {:.2} s of its own and {:.2} s of git's, at most {} KiB resident, of which {} KiB \
-         anonymous now",
-        used.own,
-        used.children,
-        world.status_kib("VmHWM:"),
-        world.status_kib("RssAnon:"),
-    );
+    let total = Usage::of(world.gate.id()) - before;
+    let (peak, anonymous) = (world.status_kib("VmHWM:"), world.status_kib("RssAnon:"));
+    std::println!("at most {peak} KiB resident");
+    if only.is_empty() {
+        std::fs::write(PAGE, report::page(&rows, &total, peak, anonymous)).unwrap();
+    }
+}
+
+/// Every server in turn, each round beginning with another.
+fn measure(world: &World, operation: &Operation<'_>, servers: &[Server], rounds: usize) -> Row {
+    let mut walls = vec![Vec::new(); servers.len()];
+    let mut used = Vec::new();
+    for round in 0..rounds {
+        for turn in 0..servers.len() {
+            let at = (turn + round) % servers.len();
+            operation.prepare(&servers[at]);
+            let before = Usage::of(world.gate.id());
+            let start = Instant::now();
+            operation.run(&servers[at]);
+            walls[at].push(start.elapsed().as_secs_f64());
+            if servers[at].is_gate() {
+                used.push(Usage::of(world.gate.id()) - before);
+            }
+            operation.clean_up();
+        }
+    }
+    let of = |part: fn(&Usage) -> f64| median(&used.iter().map(part).collect::<Vec<_>>());
+    Row {
+        name: operation.name(),
+        bytes: operation.bytes(),
+        walls: [0, 1, 2, 3].map(|server: usize| median(&walls[server])),
+        used: Usage { own: of(|usage| usage.own), children: of(|usage| usage.children) },
+    }
 }
 
 fn number(name: &str, default: usize) -> usize {
     std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
-}
-
-fn heading(servers: &[Server]) -> String {
-    let names: Vec<_> = servers.iter().map(|server| format!(" {} |", server.name)).collect();
-    let rules = "--:|".repeat(servers.len() + 4);
-    format!(
-        "| operation |{} gate / file | gate / nginx | gate's own CPU | git's CPU | CPU per GB |\n\
-         |---|{rules}--:|",
-        names.concat()
-    )
-}
-
-fn row(operation: &Operation<'_>, walls: &[Vec<f64>], gates: &[Usage]) -> String {
-    let medians: Vec<f64> = walls.iter().map(|times| median(times)).collect();
-    let cells: Vec<_> = medians.iter().map(|time| format!(" {time:.3} s |")).collect();
-    let own = median(&gates.iter().map(|usage| usage.own).collect::<Vec<_>>());
-    let gits = median(&gates.iter().map(|usage| usage.children).collect::<Vec<_>>());
-    let [file, _, nginx, gate] = medians[..] else { return String::new() };
-    let per_gb = match operation.bytes() {
-        bytes @ 50_000_000.. => format!("{:.2} s", own / (bytes as f64 / 1e9)),
-        _ => "–".to_owned(),
-    };
-    format!(
-        "| {} |{} {:.2} | {:.2} | {:.3} s | {:.3} s | {per_gb} |",
-        operation.name(),
-        cells.concat(),
-        gate / file,
-        gate / nginx,
-        own,
-        gits
-    )
 }
 
 fn median(values: &[f64]) -> f64 {

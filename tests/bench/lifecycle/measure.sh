@@ -1,3 +1,4 @@
+# shellcheck shell=bash disable=SC2154 # variables are those of `operator`
 # How things are measured. Every figure becomes a line `fact NAME VALUE`; times are in microseconds
 # until then, and medians of all rounds.
 

@@ -1,3 +1,4 @@
+# shellcheck shell=bash disable=SC2154 # variables are those of `operator`
 # The same measurements for the Python package terok-sandbox: its hooks in the place of ours, on the
 # same sidecars, vault and containers.
 
@@ -16,7 +17,7 @@ END
     cp "$home"/python-hooks/*.json "$TEROK_SANDBOX_STATE_DIR/hooks/"
 }
 
-# Sidecars of its services hold until all have answered: it gets ready behind podman's back.
+# Until the services of all have answered: they get ready behind podman's back.
 python_settle() { # NAME…
     local name
     for name in "$@"; do
@@ -28,8 +29,8 @@ python_settle() { # NAME…
 
 python_package() {
     local count=$((rounds < 5 ? rounds : 5)) first all
-    if [[ ! ${TEROK_TEST_PYTHON-} ]] || ! "$TEROK_TEST_PYTHON" -c 'import terok_sandbox.supervisor' 2>/dev/null; then
-        note "the Python package was not measured: no interpreter that has it (TEROK_TEST_PYTHON)"
+    if [[ ! ${TEROK_TEST_PYTHON-} ]] || ! "$TEROK_TEST_PYTHON" -c 'import terok_sandbox.config' 2>/dev/null; then
+        note "The Python package was not measured: no Python 3.12 that has it (TEROK_TEST_PYTHON)."
         return 0
     fi
     "$ctl" uninstall >/dev/null

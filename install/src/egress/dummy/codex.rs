@@ -10,6 +10,8 @@ use terok_shared::secret::Secret;
 use terok_shared::token::{EntropyError, mint_phantom};
 use vault_store::credential::Credential;
 
+use crate::access_token;
+
 /// A claim is an identifier: longer ones would make a token that the broker does not read.
 const MAX_CLAIM: usize = 128;
 
@@ -38,8 +40,8 @@ struct Account {
 
 impl Facts {
     pub(super) fn of(credential: &Credential) -> Self {
-        let account =
-            credential.secret().and_then(|token| claims(token.expose())).unwrap_or_default();
+        let claims = credential.secret().and_then(|token| access_token::claims(token.expose()));
+        let Claims { auth: account } = claims.unwrap_or_default();
         let stored = || credential.member("account_id").map(|id| id.expose().clone());
         Self {
             end: super::end(credential),
@@ -87,13 +89,6 @@ impl Facts {
         let encoded = |text: &str| BASE64_URL_SAFE_NO_PAD.encode(text);
         format!("{}.{}.{last_part}", encoded(UNSIGNED), encoded(&claims.to_string()))
     }
-}
-
-/// The account that a token names; the signature is not looked at, the token is the operator's own.
-fn claims(token: &str) -> Option<Account> {
-    let claims = token.split('.').nth(1)?.trim_end_matches('=');
-    let claims = Secret::from(BASE64_URL_SAFE_NO_PAD.decode(claims).ok()?);
-    Some(serde_json::from_slice::<Claims>(claims.expose()).ok()?.auth)
 }
 
 fn is_plain(claim: &str) -> bool {

@@ -5,7 +5,8 @@ use serde_json::{Map, Value, json};
 use terok_shared::secret::Secret;
 use vault_store::credential::{Credential, KeyType};
 
-use super::{ContentError, Finds, Found, access_token, json, with_members};
+use super::{ContentError, Finds, Found, json, with_members};
+use crate::access_token;
 
 const PROVIDER: &str = "openai";
 

@@ -48,18 +48,11 @@ pub(crate) struct Plan<'a> {
     pub(crate) mirror: Option<&'a [&'a str]>,
     /// The sidecar's `gate_policy`.
     pub(crate) policy: Option<Value>,
-    /// The gate is a copy of its own, which nobody else replaces.
-    pub(crate) own_program: bool,
 }
 
 impl Default for Plan<'_> {
     fn default() -> Self {
-        Self {
-            path: "/usr/local/bin:/usr/bin:/bin",
-            mirror: Some(&[]),
-            policy: None,
-            own_program: false,
-        }
+        Self { path: "/usr/local/bin:/usr/bin:/bin", mirror: Some(&[]), policy: None }
     }
 }
 
@@ -79,12 +72,7 @@ impl World {
         fs::create_dir(root.path().join("mirrors")).unwrap();
         let gate = Command::new("/bin/true").spawn().unwrap();
         let policy = plan.policy.clone();
-        let mut program = PathBuf::from(PROGRAM);
-        if plan.own_program {
-            program = root.path().join("libexec/terok-git-gate");
-            fs::create_dir(root.path().join("libexec")).unwrap();
-            fs::copy(PROGRAM, &program).unwrap();
-        }
+        let program = own_program(root.path());
         let mut world = Self { root, listener, policy, program, gate, git: gits().remove(0) };
         if let Some(options) = plan.mirror {
             world.make_mirror(options);
@@ -265,6 +253,18 @@ impl Drop for World {
             std::eprintln!("{}", self.said());
         }
     }
+}
+
+/// A name of its own for the gate's program: a gate ends when its program is replaced, as a build
+/// beside these tests would do, and its clients would wait for the next one.
+pub(crate) fn own_program(root: &Path) -> PathBuf {
+    let directory = root.join("libexec");
+    fs::create_dir(&directory).unwrap();
+    let program = directory.join("terok-git-gate");
+    if fs::hard_link(PROGRAM, &program).is_err() {
+        fs::copy(PROGRAM, &program).unwrap();
+    }
+    program
 }
 
 /// Starts a gate before `<root>/mirrors` as `terok-supervisor` does; the second is the reading end

@@ -18,12 +18,13 @@ use hyper::client::conn::http1::{Builder, Connection, SendRequest};
 use hyper::header::{HOST, HeaderValue};
 use hyper::http::uri::{Authority, Scheme};
 use hyper::{Request, Response, Uri};
+use tokio::time::sleep;
 use tower_service::Service;
 
 use super::dial::Dial;
 use super::stream::Stream;
 use super::{BUFFER, IDLE, IDLE_CONNECTIONS};
-use crate::forward::Failed;
+use crate::forward::{Failed, IDLE_LIMIT, Timer};
 use crate::upload::Upload;
 
 /// Connections kept when a burst is over.
@@ -36,6 +37,8 @@ pub(crate) struct Direct {
     host: HeaderValue,
     /// The one used last comes last.
     idle: RefCell<Vec<Idle>>,
+    /// Of requests that have their answers.
+    timers: RefCell<Vec<Timer>>,
 }
 
 struct Idle {
@@ -70,7 +73,7 @@ impl Direct {
             .build()
             .ok()?;
         let host = HeaderValue::from_str(authority.as_str()).ok()?;
-        Some(Self { dial, url, host, idle: RefCell::default() })
+        Some(Self { dial, url, host, idle: RefCell::default(), timers: RefCell::default() })
     }
 
     /// The upstream's response, its body still to come.
@@ -103,6 +106,20 @@ impl Direct {
         let surplus = idle.len().saturating_sub(AT_REST);
         idle.drain(..surplus);
         idle.retain(|idle| idle.since.elapsed() < IDLE);
+        self.timers.borrow_mut().clear();
+    }
+
+    /// One that may go off early.
+    pub(crate) fn timer(&self) -> Timer {
+        let used = self.timers.borrow_mut().pop();
+        used.unwrap_or_else(|| Box::pin(sleep(IDLE_LIMIT)))
+    }
+
+    pub(crate) fn keep_timer(&self, timer: Timer) {
+        let mut timers = self.timers.borrow_mut();
+        if timers.len() < IDLE_CONNECTIONS {
+            timers.push(timer);
+        }
     }
 
     /// In origin-form, with the upstream's own name (RFC 9112 sections 3.2.1 and 3.2).

@@ -91,6 +91,10 @@ impl Write for Stream {
         cx: &mut Context<'_>,
         parts: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.inner).poll_write_vectored(cx, parts)
+        // send(2) costs less than writev(2), and most requests are a head alone.
+        match parts {
+            [head] => Pin::new(&mut self.inner).poll_write(cx, head),
+            _ => Pin::new(&mut self.inner).poll_write_vectored(cx, parts),
+        }
     }
 }

@@ -5,6 +5,9 @@ use std::time::Duration;
 
 use crate::harness::{Broker, Response, Scripted, Stored, TOKEN, Upstream, eventually};
 
+/// How late an answer can be.
+const LATE: Duration = Duration::from_millis(400);
+
 /// An upstream with its token endpoint at `/token`: only the newest access token counts, and each
 /// refresh token can be spent once.
 struct Provider {
@@ -30,6 +33,9 @@ impl Provider {
         let shared = Arc::clone(&state);
         let upstream = Upstream::doing(move |mut exchange| {
             let body = exchange.body();
+            if exchange.head.target() == "/late" {
+                std::thread::sleep(LATE);
+            }
             let mut state = shared.lock().unwrap();
             let response = if exchange.head.target() == "/token" {
                 state.asked.push(String::from_utf8(body).unwrap());
@@ -145,6 +151,21 @@ fn many_refused_requests_cause_one_renewal() {
         for client in clients {
             assert_eq!(client.join().unwrap(), 200);
         }
+    });
+    assert_eq!(provider.asked(), 1);
+}
+
+#[test]
+fn a_refusal_that_comes_after_the_renewal_is_repeated_with_what_that_brought() {
+    let provider = Provider::new();
+    let broker = provider.broker();
+    assert_eq!(post(&broker).status, 200);
+    provider.end_login();
+    std::thread::scope(|scope| {
+        let late = scope.spawn(|| broker.connect().request("POST", "/late", &[], b"prompt"));
+        std::thread::sleep(LATE / 4);
+        assert_eq!(post(&broker).status, 200);
+        assert_eq!(late.join().unwrap().status, 200);
     });
     assert_eq!(provider.asked(), 1);
 }

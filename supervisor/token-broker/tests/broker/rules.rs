@@ -75,3 +75,22 @@ fn bytes_of_both_directions_count() {
         refused.status == 429 && refused.text().ends_with("bytes_per_minute")
     });
 }
+
+#[test]
+fn malformed_rules_leave_the_old_ones_in_force() {
+    let upstream = Upstream::plain();
+    let rules = r#""allow": [{"methods": ["GET"], "paths": ["/v1"]}],"#;
+    let broker = Broker::start(&routes_with(&upstream.url(), rules));
+    assert_eq!((broker.get("/v1").status, broker.get("/v2").status), (200, 403));
+    for (malformed, named) in [
+        (r#""allow": [{"methods": "GET"}],"#, "field `allow`, `entry 1 methods`"),
+        (r#""limit": {"concurrent": -1},"#, "field `limit`, `concurrent`"),
+    ] {
+        broker.replace("routes.json", &routes_with(&upstream.url(), malformed));
+        eventually("the refusal", || {
+            broker.get("/v1");
+            broker.log().contains(&format!("route `p`: {named}"))
+        });
+        assert_eq!((broker.get("/v1").status, broker.get("/v2").status), (200, 403));
+    }
+}

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
+use std::io;
 use std::net::TcpListener;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -19,6 +20,7 @@ use hyper::{HeaderMap, Request, Response, Version};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use rustls::ServerConfig;
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio_rustls::TlsAcceptor;
 
 use crate::harness::{Broker, Client, REAL, TOKEN, routes_with};
@@ -36,8 +38,8 @@ struct Seen {
     body: Bytes,
 }
 
-/// Serves `names` with a certificate of a CA made on the spot.
-fn upstream(alpn: &[&str], names: &[&str]) -> TlsUpstream {
+/// A certificate for `names`, and the CA made on the spot that signed it.
+fn settings(alpn: &[&str], names: &[&str]) -> (ServerConfig, String) {
     let mut authority = rcgen::CertificateParams::new(vec![]).unwrap();
     authority.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
     let authority_key = rcgen::KeyPair::generate().unwrap();
@@ -59,6 +61,12 @@ fn upstream(alpn: &[&str], names: &[&str]) -> TlsUpstream {
     )
     .unwrap();
     settings.alpn_protocols = alpn.iter().map(|name| name.as_bytes().to_vec()).collect();
+    (settings, authority_certificate.pem())
+}
+
+/// Serves `names`.
+fn upstream(alpn: &[&str], names: &[&str]) -> TlsUpstream {
+    let (settings, ca) = settings(alpn, names);
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     listener.set_nonblocking(true).unwrap();
     let port = listener.local_addr().unwrap().port();
@@ -92,7 +100,7 @@ fn upstream(alpn: &[&str], names: &[&str]) -> TlsUpstream {
             }
         });
     });
-    TlsUpstream { port, ca: authority_certificate.pem(), seen }
+    TlsUpstream { port, ca, seen }
 }
 
 async fn answer(
@@ -242,6 +250,58 @@ fn a_client_that_goes_away_cancels_its_http_2_stream_alone() {
     assert!(upstream.seen.recv_timeout(Duration::from_millis(100)).is_err());
     assert_eq!(broker.get("/").text(), "secured");
     drop(other);
+}
+
+/// Frames of RFC 9113 by hand: 103, then 200 with a body, to each request.
+async fn hint_and_answer(mut stream: impl AsyncRead + AsyncWrite + Unpin) -> io::Result<()> {
+    const SETTINGS: u8 = 4;
+    const HEADERS: u8 = 1;
+    let frame = |kind, flags, on: [u8; 4], body: &[u8]| {
+        let length = u8::try_from(body.len()).unwrap();
+        [&[0, 0, length, kind, flags], &on[..], body].concat()
+    };
+    stream.read_exact(&mut [0; 24]).await?;
+    stream.write_all(&frame(SETTINGS, 0, [0; 4], &[])).await?;
+    loop {
+        let mut head = [0; 9];
+        stream.read_exact(&mut head).await?;
+        let length = u32::from_be_bytes([0, head[0], head[1], head[2]]) as usize;
+        stream.read_exact(&mut vec![0; length]).await?;
+        let on = [head[5], head[6], head[7], head[8]];
+        match (head[3], head[4]) {
+            (SETTINGS, 0) => stream.write_all(&frame(SETTINGS, 1, [0; 4], &[])).await?,
+            (HEADERS, _) => {
+                // RFC 7541: `:status` is entry 8 of the static table, and 8 with 200.
+                let hint = frame(HEADERS, 4, on, b"\x08\x03103");
+                let answer = frame(HEADERS, 4, on, b"\x88");
+                stream.write_all(&[hint, answer, frame(0, 1, on, b"secured")].concat()).await?;
+            }
+            _ => {}
+        }
+    }
+}
+
+#[test]
+fn interim_responses_of_an_http_2_upstream_are_read_over() {
+    let (settings, ca) = settings(&["h2"], &["localhost"]);
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let (port, (_, seen)) = (listener.local_addr().unwrap().port(), channel());
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async move {
+            let listener = tokio::net::TcpListener::from_std(listener).unwrap();
+            let (stream, _) = listener.accept().await.unwrap();
+            let stream = TlsAcceptor::from(Arc::new(settings)).accept(stream).await.unwrap();
+            let _ = hint_and_answer(stream).await;
+        });
+    });
+    let broker = trusting(&TlsUpstream { port, ca, seen });
+    let mut client = broker.connect();
+    for _ in 0..2 {
+        let response = client.get("/");
+        assert_eq!((response.status, response.text()), (200, "secured"));
+    }
 }
 
 #[test]

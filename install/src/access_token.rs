@@ -4,6 +4,8 @@
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use terok_shared::secret::Secret;
 
 #[derive(Deserialize)]
 struct Claims {
@@ -11,10 +13,15 @@ struct Claims {
 }
 
 /// When it expires, in Unix seconds; `None` when it does not say so.
-pub(super) fn expires_at(token: &str) -> Option<i64> {
-    let claims = token.split('.').nth(1)?;
-    let claims = BASE64_URL_SAFE_NO_PAD.decode(claims.trim_end_matches('=')).ok()?;
-    serde_json::from_slice::<Claims>(&claims).ok()?.exp
+pub(crate) fn expires_at(token: &str) -> Option<i64> {
+    claims::<Claims>(token)?.exp
+}
+
+/// Its claims, as far as the caller knows them; `None` for a token of another kind.
+pub(crate) fn claims<T: DeserializeOwned>(token: &str) -> Option<T> {
+    let claims = token.split('.').nth(1)?.trim_end_matches('=');
+    let claims = Secret::from(BASE64_URL_SAFE_NO_PAD.decode(claims).ok()?);
+    serde_json::from_slice(claims.expose()).ok()
 }
 
 #[cfg(test)]
