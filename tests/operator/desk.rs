@@ -30,6 +30,10 @@ impl Desk {
         for directory in ["home", "run", "build", "bin"] {
             fs::create_dir(desk.path(directory)).unwrap();
         }
+        // Whatever the caller's umask is: root's setup must be reachable for others.
+        for directory in ["", "home"] {
+            fs::set_permissions(desk.path(directory), Permissions::from_mode(0o755)).unwrap();
+        }
         let built = Programs::built();
         for name in ALL {
             let (from, to) = (built.path(name), desk.path("build").join(name));

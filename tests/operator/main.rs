@@ -9,6 +9,8 @@ mod proof;
 
 mod upgrade;
 
+mod for_everybody;
+
 mod python_package;
 
 mod obstacles;

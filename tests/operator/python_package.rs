@@ -42,3 +42,51 @@ fn it_is_set_aside_when_asked_for_and_back_after_uninstall() {
     desk.ok(&["uninstall"]);
     assert_eq!(desk.snapshot(), before);
 }
+
+/// What that package makes of the same file, in a line each.
+const ASK: &str = "\
+from terok_sandbox.config import SandboxConfig
+c = SandboxConfig()
+for value in (c.state_dir, c.vault_dir, c.services_mode, c.credentials_use_keyring,
+              c.credentials_passphrase_command):
+    print(value)
+";
+
+#[test]
+fn both_understand_a_configuration_file_alike() {
+    let Some(python) = std::env::var_os("TEROK_TEST_PYTHON") else {
+        println!("skipped: TEROK_TEST_PYTHON names no interpreter with terok_sandbox");
+        return;
+    };
+    let desk = Desk::new();
+    let file = desk.path("config.yml");
+    for text in [
+        "services: {mode: tcp}\ncredentials:\n  use_keyring: no\n  passphrase_command: \"cat '/a b'\"\n\
+         paths:\n  root: /srv/terok\n  build_dir: /build\nshield: {audit: true}\n",
+        "paths:\n  root: ~/below home\ncredentials: {use_keyring: true, passphrase_command: null}\n",
+    ] {
+        desk.write(&file, text);
+        let theirs = std::process::Command::new(&python)
+            .args(["-c", ASK])
+            .env_clear()
+            .env("HOME", desk.path("home"))
+            .env("TEROK_CONFIG_FILE", &file)
+            .output()
+            .unwrap();
+        let theirs = String::from_utf8(theirs.stdout).unwrap();
+        let mut command = desk.command(&["config", "show", "--json"]);
+        for name in ["TEROK_SANDBOX_STATE_DIR", "TEROK_VAULT_DIR"] {
+            command.env_remove(name);
+        }
+        let ours = command.env("TEROK_CONFIG_FILE", &file).output().unwrap();
+        let ours: serde_json::Value = serde_json::from_slice(&ours.stdout).unwrap();
+        let value = |key: &str| ours["settings"][key]["value"].clone();
+        let lines: Vec<&str> = theirs.lines().collect();
+        assert_eq!(value("state directory"), lines[0]);
+        assert_eq!(value("vault directory"), lines[1]);
+        assert_eq!(value("services.mode"), lines[2]);
+        assert_eq!(value("credentials.use_keyring"), lines[3].to_lowercase());
+        // Its text is not shown, and who has it is another test's matter.
+        assert_eq!(value("credentials.passphrase_command").is_null(), lines[4] == "None");
+    }
+}

@@ -78,6 +78,7 @@ documents! {
     the_commands_of_operations_work: "operations.md",
     the_commands_of_the_vaults_document_work: "vault.md",
     the_commands_of_the_gates_document_work: "gate.md",
+    the_policies_hold: "policies.md",
     the_commands_of_troubleshooting_work: "troubleshooting.md",
     the_commands_of_configuration_work: "configuration.md",
 }

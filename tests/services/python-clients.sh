@@ -1,7 +1,8 @@
 #!/bin/sh
 # Prints an interpreter that has the real clients the broker is tested with, making a virtual
 # environment for them where python3 and its package index are at hand. Fails, saying why, where
-# they are not: the test is skipped then.
+# they are not: the test is skipped then. As root on Debian it installs what python3 lacks for that,
+# and gh, which has a test of its own.
 set -eu
 place=${1:?usage: python-clients.sh DIRECTORY}
 packages='aiohttp websockets httpx openai anthropic'
@@ -9,6 +10,15 @@ packages='aiohttp websockets httpx openai anthropic'
 has_all() {
     "$place/bin/python" -c "import $(echo "$packages" | sed 's/ /, /g')" 2>/dev/null
 }
+
+lacking=
+command -v gh >/dev/null || lacking=gh
+python3 -c 'import ensurepip' 2>/dev/null || lacking="$lacking python3-venv"
+if [ -n "$lacking" ] && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+    export DEBIAN_FRONTEND=noninteractive
+    { apt-get -q update && apt-get -q install -y --no-install-recommends $lacking; } >&2 ||
+        echo "clients: could not install $lacking" >&2
+fi
 
 if ! has_all; then
     python3 -c 'import sys; sys.exit(sys.version_info < (3, 9))' 2>/dev/null || {

@@ -69,8 +69,7 @@ fn every_command_has_examples_its_exit_status_and_a_sentence_for_each_option() {
 #[test]
 fn every_command_has_facts_for_programs_but_a_few() {
     for (words, command) in all() {
-        let has_json = command.get_opts().any(|option| option.get_long() == Some("json"))
-            || command.get_arguments().any(|option| option.get_long() == Some("json"));
+        let has_json = command.get_opts().any(|option| option.get_long() == Some("json"));
         assert_eq!(has_json, !WITHOUT_JSON.contains(&&*words), "{words}");
     }
 }

@@ -56,6 +56,7 @@ pub(crate) enum ProofError {
         path: PathBuf,
         why: io::Error,
     },
+    Random(String),
     Vault(String),
     Sidecar(WriteError),
     Descriptor {
@@ -124,8 +125,9 @@ impl Place {
         let base = std::env::temp_dir();
         let fits = base.as_os_str().len() <= MAX_TEMPORARY;
         let base = if fits { base } else { PathBuf::from("/tmp") };
-        let root = base.join(format!("terok-setup-{}", std::process::id()));
-        let id = format!("{:064x}", std::process::id());
+        let id = random_digits::<32>()?;
+        // A name that nobody can have taken before us.
+        let root = base.join(format!("terok-setup-{}", &id[..12]));
         let id = ContainerId::parse(&id).expect("the id is hexadecimal digits");
         let private =
             |path: &Path| DirBuilder::new().mode(0o700).create(path).map_err(failed("make", path));
@@ -140,9 +142,7 @@ impl Place {
 
     /// An empty vault and a sidecar for it.
     fn furnish(&self) -> Result<(), ProofError> {
-        let mut random = [0u8; 16];
-        getrandom::fill(&mut random).map_err(|why| ProofError::Vault(why.to_string()))?;
-        let passphrase = Secret::from(hex::encode(random));
+        let passphrase = Secret::from(random_digits::<16>()?);
         let (vault, key) = (self.root.join("vault/credentials.db"), self.root.join("vault/key"));
         Vault::create(&vault, &passphrase).map_err(|why| ProofError::Vault(why.to_string()))?;
         private_file::create(&key, passphrase.expose().as_bytes())
@@ -281,6 +281,13 @@ impl Drop for Place {
     }
 }
 
+/// Two for each of so many bytes.
+fn random_digits<const BYTES: usize>() -> Result<String, ProofError> {
+    let mut random = [0u8; BYTES];
+    getrandom::fill(&mut random).map_err(|why| ProofError::Random(why.to_string()))?;
+    Ok(hex::encode(random))
+}
+
 fn name() -> ContainerName {
     ContainerName::parse(NAME).expect("the name is plain")
 }
@@ -328,6 +335,7 @@ impl fmt::Display for ProofError {
         match self {
             Self::Place { doing, path, why } => write!(f, "{doing} {}: {why}", path.display()),
             Self::Sidecar(why) => why.fmt(f),
+            Self::Random(why) => write!(f, "read random bits: {why}"),
             Self::Vault(why) => write!(f, "make a throw-away vault: {why}"),
             Self::Descriptor { path, why } => write!(f, "read {}: {why}", path.display()),
             Self::Hook { program, why } => write!(f, "run {}: {why}", program.display()),

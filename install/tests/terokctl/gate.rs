@@ -1,12 +1,16 @@
 //! Mirrors: made, synced, restored and pruned, judged by git itself.
 
 use std::fs;
+use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::Pid;
 use serde_json::Value;
 
-use crate::machine::Machine;
+use crate::machine::{Machine, files_below};
 
 /// A machine with an upstream repository and a work tree of it.
 pub(crate) struct Place {
@@ -118,7 +122,7 @@ fn a_bar_is_drawn_for_whoever_watches_and_for_nobody_else() {
     let line = format!("{} {}", env!("CARGO_BIN_EXE_terokctl"), init.join(" "));
     let mut terminal = place.machine.command("script");
     terminal.args(["--quiet", "--return", "--command", &line, "/dev/null"]);
-    let Ok(watched) = terminal.stdin(std::process::Stdio::null()).output() else {
+    let Ok(watched) = terminal.stdin(Stdio::null()).output() else {
         return std::println!("skipped: there is no script(1) to provide a terminal");
     };
     let seen = String::from_utf8_lossy(&watched.stdout).into_owned();
@@ -291,13 +295,28 @@ fn a_sync_killed_at_any_point_loses_no_commit_and_the_next_one_finishes() {
             place.git("tree", &["push", "-q", "-f", "origin", &remove]);
         }
         let mut sync = place.machine.terokctl(&["gate", "sync", "web", "--apply-all"]);
-        let mut sync = sync.stdout(std::process::Stdio::null()).spawn().unwrap();
+        let sync = sync.stdout(Stdio::null()).process_group(0);
+        let mut sync = sync.spawn().unwrap();
         // All along a sync, which takes a little longer when there is something to do.
         std::thread::sleep(whole * round / 20);
-        sync.kill().unwrap();
-        sync.wait().unwrap();
-        // A git that it started may live on for a moment and hold the locks it removes itself.
-        std::thread::sleep(Duration::from_millis(100));
+        if round % 2 == 0 {
+            // A git that it started may live on for a moment and hold the locks it removes itself.
+            sync.kill().unwrap();
+            sync.wait().unwrap();
+            std::thread::sleep(Duration::from_millis(100));
+        } else {
+            // As when the machine goes down: git goes with it, its locks are the operator's to
+            // remove.
+            killpg(Pid::from_raw(sync.id().cast_signed()), Signal::SIGKILL).unwrap();
+            sync.wait().unwrap();
+            let mirror = place.machine.path("state/gate/web.git");
+            let locks = files_below(&mirror).into_iter().map(|(path, _)| path);
+            locks.filter(|path| path.extension().is_some_and(|end| end == "lock")).for_each(
+                |lock| {
+                    fs::remove_file(lock).unwrap();
+                },
+            );
+        }
         tips.push(place.in_mirror(&["rev-parse", "trunk"]));
         place.in_mirror(&["fsck", "--full", "--strict"]);
     }

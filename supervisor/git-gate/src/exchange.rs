@@ -34,8 +34,11 @@ use crate::route::Resource;
 
 /// Backends at a time; further requests wait for one to end.
 const MAX_BACKENDS: usize = 16;
-/// Bytes read from a backend at once.
-const CHUNK: usize = 256 * 1024;
+/// Bytes read from a backend at once: the more, the fewer calls, and the more memory.
+const CHUNK: usize = 64 * 1024;
+const LARGE_CHUNK: usize = 256 * 1024;
+/// What all backends together may have for that, above their smallest chunks.
+const CHUNKS: usize = 512 * 1024;
 /// How long git may take to give up by itself on a request that was cut short.
 const HANG_UP: Duration = Duration::from_millis(500);
 /// How long git may say nothing once it has been told everything; at work it shows a sign of life
@@ -217,8 +220,15 @@ impl Running {
         sender: mpsc::Sender<Result<Bytes, Aborted>>,
         resource: Resource,
     ) {
-        let relayed =
-            relay(rest, &mut self.stdout, &mut self.feeding, &mut self.push, &sender).await;
+        let relayed = relay(
+            rest,
+            &mut self.stdout,
+            &mut self.feeding,
+            &mut self.push,
+            &sender,
+            self.place.semaphore(),
+        )
+        .await;
         match relayed {
             Delivered::ToTheEnd => self.end(sender).await,
             Delivered::ClientGone => self.abandon(resource).await,
@@ -303,6 +313,7 @@ async fn relay(
     feeding: &mut Feeding,
     push: &mut Option<Underway>,
     sender: &mpsc::Sender<Result<Bytes, Aborted>>,
+    places: &Semaphore,
 ) -> Delivered {
     let mut transfer = Transfer::default();
     loop {
@@ -317,7 +328,8 @@ async fn relay(
                 return Delivered::ClientGone;
             }
         }
-        chunk.reserve(CHUNK);
+        let running = MAX_BACKENDS - places.available_permits();
+        chunk.reserve((CHUNKS / running.max(1)).clamp(CHUNK, LARGE_CHUNK));
         tokio::select! {
             read = timeout(SILENT, stdout.read_buf(&mut chunk)) => match read {
                 Ok(Ok(0)) => return Delivered::ToTheEnd,

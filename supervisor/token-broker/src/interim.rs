@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll, Waker, ready};
 
 use hyper::ext::on_informational;
+use hyper::header::CONTENT_LENGTH;
 use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper::{HeaderMap, Request, StatusCode};
 
@@ -83,6 +84,8 @@ impl Interim {
 /// RFC 9112 sections 4 and 5.
 fn rendered(status: StatusCode, mut headers: HeaderMap) -> Vec<u8> {
     remove_hop_by_hop(&mut headers);
+    // Nobody may take what follows for a body (RFC 9110 section 8.6).
+    headers.remove(CONTENT_LENGTH);
     let reason = status.canonical_reason().unwrap_or_default();
     let mut head = format!("HTTP/1.1 {} {reason}\r\n", status.as_str()).into_bytes();
     for (name, value) in &headers {

@@ -7,7 +7,8 @@ use std::time::Duration;
 use crate::harness::{Broker, Client, TOKEN, Upstream};
 
 const HINTS: &[u8] =
-    b"HTTP/1.1 103 Early Hints\r\nLink: </a>; rel=preload\r\nLink: </b>\r\nKeep-Alive: x\r\n\r\n";
+    b"HTTP/1.1 103 Early Hints\r\nLink: </a>; rel=preload\r\nLink: </b>\r\nKeep-Alive: x\r\n\
+      Content-Length: 9\r\n\r\n";
 const OK: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 
 fn ask(more: &str) -> String {
