@@ -45,11 +45,7 @@ impl<'o> Container<'o> {
     }
 
     fn exec(&self, words: &[&str]) -> String {
-        let all = [&["exec", self.name.as_str()], words].concat();
-        if !self.operator.podman(&all).status.success() {
-            let _ = Command::new("sh").args(["-c", "for f in $0/logs/*; do echo == $f >&2; cat $f >&2; done; for p in $(pgrep terok-supervisor; pgrep sleep); do echo $p >&2; grep -E 'Name|Cap|Uid|NSpid|NoNew' /proc/$p/status >&2; ls -l /proc/$p/ns/pid /proc/$p/ns/user >&2; done"]).arg(self.operator.state_root().path()).status();
-        }
-        self.operator.podman_ok(&all)
+        self.operator.podman_ok(&[&["exec", self.name.as_str()], words].concat())
     }
 }
 

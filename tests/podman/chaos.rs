@@ -120,7 +120,7 @@ fn suffer(subjects: &mut [Subject<'_>], dice: &mut Dice) -> BTreeMap<Blow, Tally
         }
         let subject = &mut subjects[dice.below(3)];
         let blow = Blow::drawn(dice);
-        let known = subject.told().len();
+        let before = subject.told();
         let (name, since) = (subject.name, began.elapsed());
         println!("cycle {cycle} at {:.1} s: {blow:?}, {name}", since.as_secs_f64());
         blow.strike(subject, dice);
@@ -130,10 +130,13 @@ fn suffer(subjects: &mut [Subject<'_>], dice: &mut Dice) -> BTreeMap<Blow, Tally
             Verdict::After(took) => tally.slowest = tally.slowest.max(took),
             Verdict::NotYet(why) => {
                 tally.told += 1;
-                let what = format!("cycle {cycle}, {blow:?}: {why}");
+                println!("cycle {cycle}, {blow:?}: {why}");
+                let told = subject.told().into_iter().filter(|line| !before.contains(line));
+                let told: Vec<String> = told.collect();
                 // A diary on a full disk may be silent about it.
-                let silent = blow == Blow::FullDisk;
-                expect_told(subject, &what, if silent { 0 } else { known });
+                let said = !told.is_empty() || blow == Blow::FullDisk;
+                assert!(said, "{name}: {blow:?}: {why}, and nobody said a word");
+                expect_cured(subject, &told.join("\n"));
             }
         }
         if cycle % ASK_INSIDE == 0 && subject.name != "chaos-tcp" {
@@ -144,17 +147,16 @@ fn suffer(subjects: &mut [Subject<'_>], dice: &mut Dice) -> BTreeMap<Blow, Tally
     tallies
 }
 
-/// Something was written since, and what is written to do about it helps.
+/// What the operator is told to do helps.
 #[track_caller]
-fn expect_told(subject: &Subject<'_>, what: &str, known: usize) {
-    let told = subject.told();
-    println!("{what}\n  {}", told.iter().skip(known).cloned().collect::<Vec<_>>().join("\n  "));
-    assert!(told.len() > known, "{}: {what}, and nobody said a word", subject.name);
+fn expect_cured(subject: &Subject<'_>, told: &str) {
+    println!("  {}", told.replace('\n', "\n  "));
+    let known = subject.told().len();
     let respawned = subject.place.terokctl(&["respawn", subject.name]);
     let Verdict::NotYet(why) = subject.verdict() else { return };
     let said = String::from_utf8_lossy(&respawned.stderr).into_owned();
-    let told = subject.told().split_off(told.len()).join("\n");
-    panic!("{}: {what}; respawn does not help: {why}\n{said}{told}", subject.name);
+    let since = subject.told().split_off(known).join("\n");
+    panic!("{}: respawn does not help: {why}\n{said}{since}", subject.name);
 }
 
 /// No process, namespace, mount, socket or pid file; after cleanup no launch either.

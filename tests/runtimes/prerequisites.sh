@@ -1,5 +1,6 @@
 #!/bin/bash
-# What tests/runtimes needs beyond tests/podman: Debian's containerd and Docker.
+# What tests/runtimes needs beyond tests/podman: Debian's containerd and Docker, and a
+# service manager for units.
 #
 #   prerequisites.sh
 #
@@ -16,6 +17,7 @@ readonly wanted=(
     "crun /usr/bin/crun"
     "busybox-static /usr/bin/busybox"
     "curl /usr/bin/curl"
+    "systemd /lib/systemd/systemd"
 )
 
 packages=()

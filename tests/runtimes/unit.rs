@@ -55,7 +55,7 @@ impl Drop for Manager {
         // SIGKILL leaves nothing behind here: each test ends its containers first.
         let _ = self.0.kill();
         let _ = self.0.wait();
-        let _ = fs::remove_dir_all(runtime_directory().join("systemd"));
+        let _ = fs::remove_file(runtime_directory().join("systemd/private"));
     }
 }
 
@@ -198,12 +198,15 @@ fn a_manager_that_hangs_is_not_waited_for_longer_than_a_second() {
     }
     let directory = runtime_directory().join("systemd");
     fs::create_dir_all(&directory).unwrap();
-    let _hangs = UnixListener::bind(directory.join("private")).unwrap();
+    let socket = directory.join("private");
+    // Of an earlier test's manager.
+    let _ = fs::remove_file(&socket);
+    let _hangs = UnixListener::bind(&socket).unwrap();
     let place = Place::new();
     place.amend("placement", json!("unit"));
     let id = idle(&place);
     let diary = place.diary();
-    fs::remove_dir_all(directory).unwrap();
+    fs::remove_file(socket).unwrap();
     assert!(diary.contains("in place of a unit: the unit did not come within 1 s"), "{diary}");
     request(&place, &id, &place.request());
     remove(&place, &id);

@@ -31,7 +31,7 @@ use crate::route::{self, Repository, Resource, Route};
 /// How long a client may take over the head of a request, and may idle between two.
 const HEAD_TIME: Duration = Duration::from_secs(30);
 /// Bound of a connection's buffers, which without one grow to several hundred kilobytes.
-const BUFFER: usize = 256 * 1024;
+const BUFFER: usize = 128 * 1024;
 const MAX_FIELDS: usize = 64;
 
 pub(crate) struct Door {

@@ -14,6 +14,7 @@ use terok_shared::handover::{Common, GateSlice};
 use terok_shared::secret::Secret;
 use terok_shared::service::Service;
 use terok_shared::sys::descriptors;
+use tokio::runtime::LocalOptions;
 
 use crate::audit::Audit;
 use crate::door::{self, Door};
@@ -125,8 +126,8 @@ impl Life for Gate {
 /// Runs the gate on one thread.
 fn block_on<T>(service: impl Future<Output = T>) -> io::Result<T> {
     let mut runtime = tokio::runtime::Builder::new_current_thread();
-    let runtime = runtime.enable_all().on_thread_park(moderation::before_waiting).build()?;
-    Ok(runtime.block_on(service))
+    let runtime = runtime.enable_all().on_thread_park(moderation::before_waiting);
+    Ok(runtime.build_local(LocalOptions::default())?.block_on(service))
 }
 
 /// Ends the service once a mirror that was absent at the start appears: the lane was entered

@@ -14,7 +14,7 @@ const LONG: usize = 1024 * 1024;
 const TURN: usize = 512 * 1024;
 const SHORTEST: Duration = Duration::from_micros(500);
 /// Still not felt by whoever asks for something else meanwhile.
-const LONGEST: Duration = Duration::from_millis(4);
+const LONGEST: Duration = Duration::from_millis(8);
 
 thread_local! {
     /// The gate serves on one thread.

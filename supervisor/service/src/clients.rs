@@ -11,6 +11,7 @@ use std::time::Duration;
 use nix::sys::socket::{AddressFamily, SockaddrLike, SockaddrStorage, getsockname};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
+use tokio::runtime::LocalOptions;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
@@ -87,14 +88,20 @@ impl Drain {
     }
 }
 
-/// Runs `service` on a runtime of one thread.
+/// Runs `service` on a runtime of one thread, whose tasks may stay on it. A `LocalSet` would be a
+/// scheduler of its own, woken each time that one client has something to do.
 pub fn block_on<T>(service: impl Future<Output = T>) -> io::Result<T> {
-    Ok(tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(service))
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    let runtime = runtime.enable_all().build_local(LocalOptions::default())?;
+    Ok(runtime.block_on(service))
 }
 
 /// Accepts until SIGTERM, at most `limit` clients at a time (more wait in the kernel's queue),
 /// then gives the ones in flight a moment to finish. Also ends when nobody came for as long as the
 /// listener allows.
+///
+/// # Panics
+/// On a runtime whose tasks may not stay on it, when the first client comes: see [`block_on`].
 pub async fn serve<H, F>(listener: Listener, limit: usize, handle: H) -> io::Result<()>
 where
     H: Fn(Connection, Drain) -> F,
@@ -106,44 +113,37 @@ where
     let places = Arc::new(Semaphore::new(limit));
     let (drain, draining) = watch::channel(false);
     let mut clients = JoinSet::new();
-    let local = tokio::task::LocalSet::new();
-    local
-        .run_until(async {
-            loop {
-                let place = tokio::select! {
-                    place = Arc::clone(&places).acquire_owned() => place,
-                    _ = stop.recv() => break,
-                };
-                let connection = tokio::select! {
-                    accepted = accept(&mut listeners) => accepted,
-                    Some(_) = clients.join_next() => continue,
-                    () = patience(leave_after), if clients.is_empty() => break,
-                    _ = stop.recv() => break,
-                };
-                match connection {
-                    Ok(connection) => {
-                        let work = handle(connection, Drain(draining.clone()));
-                        clients.spawn_local(async move {
-                            work.await;
-                            drop(place);
-                        });
-                    }
-                    Err(why) => {
-                        // The others are a client's doing, who must not fill the log.
-                        let level =
-                            if is_exhaustion(&why) { log::Level::Warn } else { log::Level::Debug };
-                        log::log!(level, "accept a client: {why}");
-                        tokio::time::sleep(PAUSE).await;
-                    }
-                }
+    loop {
+        let place = tokio::select! {
+            place = Arc::clone(&places).acquire_owned() => place,
+            _ = stop.recv() => break,
+        };
+        let connection = tokio::select! {
+            accepted = accept(&mut listeners) => accepted,
+            Some(_) = clients.join_next() => continue,
+            () = patience(leave_after), if clients.is_empty() => break,
+            _ = stop.recv() => break,
+        };
+        match connection {
+            Ok(connection) => {
+                let work = handle(connection, Drain(draining.clone()));
+                clients.spawn_local(async move {
+                    work.await;
+                    drop(place);
+                });
             }
-            drop(listeners);
-            drain.send_replace(true);
-            let _ =
-                tokio::time::timeout(DRAIN, async { while clients.join_next().await.is_some() {} })
-                    .await;
-        })
-        .await;
+            Err(why) => {
+                // The others are a client's doing, who must not fill the log.
+                let level = if is_exhaustion(&why) { log::Level::Warn } else { log::Level::Debug };
+                log::log!(level, "accept a client: {why}");
+                tokio::time::sleep(PAUSE).await;
+            }
+        }
+    }
+    drop(listeners);
+    drain.send_replace(true);
+    let ended = async { while clients.join_next().await.is_some() {} };
+    let _ = tokio::time::timeout(DRAIN, ended).await;
     Ok(())
 }
 

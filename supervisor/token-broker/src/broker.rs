@@ -1,6 +1,7 @@
 //! The broker as a service: what it opens, where it may go afterwards, how it serves.
 
 use std::cell::Cell;
+use std::convert::Infallible;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 
@@ -9,7 +10,7 @@ use terok_service::clients::{self, Drain, Listener};
 use terok_service::{Failure, Inherited, Lane, Life, Sockets};
 use terok_shared::handover::{BrokerSlice, Common};
 use terok_shared::service::Service;
-use tokio::task::LocalSet;
+use tokio::task::JoinSet;
 use vault_grant::Keeper;
 
 use crate::audit::Audit;
@@ -88,12 +89,9 @@ impl Life for Broker {
                 }
                 serve::client(Rc::clone(&served_by), room.take(), client)
             });
-            let served = tokio::select! {
-                biased;
-                served = serving => served,
-                // A set of its own: it is polled at every turn of the other, and at once done then.
-                () = housekeeping(&exchange, &seats) => unreachable!("it has no end"),
-            };
+            let beside = housekeeping(&exchange, &seats);
+            let served = serving.await;
+            drop(beside);
             exchange.refresher.settle().await;
             served
         });
@@ -107,9 +105,9 @@ async fn finish_with(mut drain: Drain, seats: Rc<Seats>) {
     seats.finish();
 }
 
-/// What goes on beside the requests.
-fn housekeeping(exchange: &Rc<Exchange>, seats: &Rc<Seats>) -> LocalSet {
-    let tasks = LocalSet::new();
+/// What goes on beside the requests, until it is dropped.
+fn housekeeping(exchange: &Rc<Exchange>, seats: &Rc<Seats>) -> JoinSet<Infallible> {
+    let mut tasks = JoinSet::new();
     let (seats, at) = (Rc::clone(seats), Rc::clone(exchange));
     tasks.spawn_local(async move { seats.clear().await });
     tasks.spawn_local(async move { at.refresher.keep_fresh(&at.table).await });

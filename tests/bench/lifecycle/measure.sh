@@ -93,19 +93,29 @@ hook_alone() {
     fact "$prefix.hook_stop" "$(milliseconds "$home/$prefix.stop")"
 }
 
-# turns PREFIX ROUNDS: containers with and without supervisor take turns, so that the machine's
-# moods hit both alike.
+# turns PREFIX ROUNDS: containers with and without supervisor take turns, and the first turn too, so
+# that the machine's moods hit both alike.
 turns() {
-    local prefix=$1 count=$2 i plain=(--pull=never --network=none)
+    local prefix=$1 count=$2 i kind
+    podman run --rm --pull=never --network=none "$image" true
     for ((i = 0; i < count; i++)); do
-        timed "$home/$prefix.run_without" podman run --rm "${plain[@]}" "$image" true
-        timed "$home/$prefix.run_with" podman run --rm "${flags[@]}" "$image" true
-        podman run -d --name bare "${plain[@]}" "$image" sleep 600 >/dev/null
-        timed "$home/$prefix.rm_without" podman rm -f -t 0 bare
-        podman run -d --name web "${flags[@]}" "$image" sleep 600 >/dev/null
-        timed "$home/$prefix.rm_with" podman rm -f -t 0 web
+        for kind in $( ((i % 2)) && echo with without || echo without with); do
+            turn "$prefix" "$kind"
+        done
     done
-    for what in run_without run_with rm_without rm_with; do
-        fact "$prefix.$what" "$(milliseconds "$home/$prefix.$what")"
+    for kind in without with; do
+        fact "$prefix.run_$kind" "$(milliseconds "$home/$prefix.run_$kind")"
+        fact "$prefix.rm_$kind" "$(milliseconds "$home/$prefix.rm_$kind")"
     done
+}
+
+turn() { # PREFIX with|without
+    local options=(--pull=never --network=none)
+    [[ $2 == without ]] || options=("${flags[@]}")
+    # The Python package removes it at the end, and podman starts nothing without it.
+    mkdir -p "$directory"
+    timed "$home/$1.run_$2" podman run --rm "${options[@]}" "$image" true
+    mkdir -p "$directory"
+    podman run -d --name web "${options[@]}" "$image" sleep 600 >/dev/null
+    timed "$home/$1.rm_$2" podman rm -f -t 0 web
 }

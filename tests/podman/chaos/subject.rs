@@ -188,8 +188,7 @@ impl<'p> Subject<'p> {
         let diary = read(self.root().diary());
         let ours = diary.lines().filter(|line| line.contains(&mark)).map(str::to_owned);
         let log = read(self.root().container_log(&self.id));
-        let told: Vec<String> = ours.chain(log.lines().map(str::to_owned)).collect();
-        told
+        ours.chain(log.lines().map(str::to_owned)).collect()
     }
 }
 
