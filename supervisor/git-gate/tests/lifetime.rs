@@ -87,7 +87,7 @@ fn a_git_push_that_is_killed_changes_nothing() {
 fn a_push_whose_client_leaves_at_the_end_is_whole_or_absent() {
     let world = World::new();
     let tree = world.work_tree("a", 10);
-    for round in 0..40_u64 {
+    for round in 0..25_u64 {
         let name = format!("b{round}");
         world.git_ok(&tree, &["push", "-q", "origin", &format!("main:{name}")]);
         let tip = world.in_mirror(&["rev-parse", &name]);
@@ -95,7 +95,7 @@ fn a_push_whose_client_leaves_at_the_end_is_whole_or_absent() {
         let body = format!("{}0000", pkt(&command));
         let length = format!("Content-Length: {}\r\n\r\n{body}", body.len());
         let push = begin(&world, "receive-pack", length.as_bytes());
-        std::thread::sleep(Duration::from_micros(round * 400));
+        std::thread::sleep(Duration::from_micros(round * 640));
         drop(push);
         // What git has received whole it may finish, however long that takes.
         eventually("git has ended", 10 * SOON, || world.backends().is_empty());
