@@ -66,8 +66,10 @@ pub(crate) fn stop(plan: &Stop) -> Result<Outcome, StopError> {
         None => Outcome::Gone,
     };
     pid_file::remove(&pid_file).map_err(StopError::PidFile)?;
-    // A supervisor that was killed leaves it too; its readers compare the pid anyway.
-    let _ = fs::remove_file(root.status_file(&plan.id));
+    // A supervisor that was killed leaves the others too; their readers compare the pid anyway.
+    for record in root.records(&plan.id) {
+        let _ = fs::remove_file(record);
+    }
     remove_sockets(plan);
     Ok(outcome)
 }

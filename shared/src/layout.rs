@@ -56,9 +56,17 @@ impl StateRoot {
         self.pids().join(format!("supervisor-{id}.status"))
     }
 
-    /// The container whose pid or status file this is, by the file's name.
+    /// All that a supervisor of this container keeps among the pids, and what it was writing there
+    /// when it was killed.
+    pub fn records(&self, id: &ContainerId) -> [PathBuf; 4] {
+        let (pid_file, status_file) = (self.pid_file(id), self.status_file(id));
+        [draft(&pid_file), draft(&status_file), pid_file, status_file]
+    }
+
+    /// The container whose record this is, by the file's name.
     pub fn container_of_record(path: &Path) -> Option<ContainerId> {
         let name = path.file_name()?.to_str()?.strip_prefix("supervisor-")?;
+        let name = name.strip_suffix(DRAFT).unwrap_or(name);
         let id = name.strip_suffix(".pid").or_else(|| name.strip_suffix(".status"))?;
         ContainerId::parse(id).ok()
     }
@@ -82,6 +90,15 @@ impl StateRoot {
 pub fn set_aside(log: &Path) -> PathBuf {
     let mut name = log.as_os_str().to_owned();
     name.push(".1");
+    name.into()
+}
+
+const DRAFT: &str = ".new";
+
+/// Where a file's next content is written, beside it.
+pub fn draft(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(DRAFT);
     name.into()
 }
 
@@ -148,7 +165,7 @@ mod tests {
     #[test]
     fn files_tell_whose_they_are() {
         let (root, id) = (StateRoot::new("/s"), ContainerId::parse("abc").unwrap());
-        for record in [root.pid_file(&id), root.status_file(&id)] {
+        for record in root.records(&id) {
             assert_eq!(StateRoot::container_of_record(&record), Some(id.clone()));
         }
         let log = root.container_log(&id);

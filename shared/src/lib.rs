@@ -17,6 +17,7 @@ pub mod pid_file;
 pub mod placement;
 pub mod process;
 pub mod readiness;
+pub mod record;
 pub mod routes;
 pub mod secret;
 pub mod service;

@@ -6,7 +6,7 @@
 //! (another program's) is believed only if the process's arguments name the container.
 
 use std::fs::{self, OpenOptions};
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
@@ -14,6 +14,7 @@ use nix::unistd::geteuid;
 
 use crate::container::ContainerId;
 use crate::process::Process;
+use crate::record;
 
 const MAX_BYTES: u64 = 128;
 
@@ -27,20 +28,7 @@ pub struct Living {
 
 /// Writes the file whole or not at all (mode 0600).
 pub fn write(path: &Path, living: Living) -> io::Result<()> {
-    let draft = path.with_extension("pid.new");
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .custom_flags(libc::O_NOFOLLOW)
-        .open(&draft)?;
-    let written = file.write_all(text(living).as_bytes()).and_then(|()| fs::rename(&draft, path));
-    if written.is_err() {
-        // On a full disk the file is there, and empty.
-        let _ = fs::remove_file(&draft);
-    }
-    written
+    record::write(path, text(living).as_bytes())
 }
 
 fn text(living: Living) -> String {

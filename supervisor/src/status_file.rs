@@ -1,12 +1,11 @@
 //! The status file: written whole whenever a service's state changes, gone with the supervisor.
 
 use std::fs;
-use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use terok_shared::container::ContainerName;
 use terok_shared::process::Process;
+use terok_shared::record;
 use terok_shared::status::Status;
 
 use crate::slot::Slot;
@@ -42,7 +41,8 @@ impl StatusFile {
         if self.told.as_ref() == Some(&now) {
             return;
         }
-        match write(path, &now) {
+        let text = serde_json::to_vec(&now).expect("a status holds words and numbers");
+        match record::write(path, &text) {
             Ok(()) => (self.told, self.complained) = (Some(now), false),
             // The next event tries again: a full disk may have room by then.
             Err(why) if !self.complained => {
@@ -61,22 +61,4 @@ impl Drop for StatusFile {
             let _ = fs::remove_file(path);
         }
     }
-}
-
-fn write(path: &Path, status: &Status) -> std::io::Result<()> {
-    let draft = path.with_extension("status.new");
-    let mut file = fs::OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .custom_flags(libc::O_NOFOLLOW)
-        .open(&draft)?;
-    let text = serde_json::to_vec(status)?;
-    let written = file.write_all(&text).and_then(|()| fs::rename(&draft, path));
-    if written.is_err() {
-        // On a full disk the file is there, and empty.
-        let _ = fs::remove_file(&draft);
-    }
-    written
 }

@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use rustix::process::Signal;
 use serde_json::Value;
+use terok_shared::layout;
 use terok_shared::process::Process;
 use terok_shared::service::Service;
 use terok_tests::container::Container;
@@ -92,6 +93,8 @@ fn files_of_a_dead_supervisor_are_removed_after_their_grace() {
     let words = "pid or status file of a dead supervisor";
     assert!(about(&doctor(&house, &["--fix"]).0, words).is_none());
     assert!(web.pid_file().exists());
+    // As one that was killed while it wrote.
+    fs::write(layout::draft(&web.pid_file()), "").unwrap();
     let past = SystemTime::now() - Duration::from_secs(100);
     for entry in fs::read_dir(house.state_root().pids()).unwrap() {
         File::options()

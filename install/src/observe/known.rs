@@ -145,10 +145,8 @@ fn runs(root: &StateRoot) -> io::Result<Vec<(String, Run)>> {
             text(supervisor.sidecar.file_stem()).map(str::to_owned)
         };
         let name = status.as_ref().map(|status| status.container_name.clone()).or_else(of_process);
-        let files: Vec<PathBuf> = [pid_file.clone(), root.status_file(&id)]
-            .into_iter()
-            .filter(|path| path.symlink_metadata().is_ok())
-            .collect();
+        let files: Vec<PathBuf> =
+            root.records(&id).into_iter().filter(|path| path.symlink_metadata().is_ok()).collect();
         let run = Run {
             age: files.iter().filter_map(|file| age(file)).min().unwrap_or_default(),
             files,
