@@ -3,7 +3,7 @@
 CARGO ?= cargo
 RUNTIMES ?= crun runc
 
-.PHONY: release install uninstall archive deb test-deb
+.PHONY: release install uninstall archive deb test-deb test-systemd-creds
 .PHONY: bench-broker bench-gate bench-signer demo test build prerequisites test-programs test-podman test-runtimes lint bench-lifecycle clean
 
 # The main job on an embedded default, in a temporary directory.
@@ -41,6 +41,11 @@ deb: release
 SUITE ?= bookworm
 test-deb: deb
 	packaging/try-deb $(PACKAGES)/terok_*.deb $(SUITE)
+
+# The sealed passphrase with a real systemd, of a Debian made for it; needs what test-deb needs.
+test-systemd-creds: SUITE = trixie
+test-systemd-creds: build
+	tests/services/systemd-creds $(CURDIR)/target/debug $(SUITE)
 
 # Everything, on real podman with both runtimes where the machine allows it.
 test: prerequisites build test-programs test-podman

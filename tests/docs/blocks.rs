@@ -13,19 +13,28 @@ const COMMANDS: &str = "sh";
 const CHECKOUT: &str = "checkout";
 /// Needs an image with the agents: run by `tests/podman/recipes.rs`.
 const AGENTS: &str = "agents";
+/// Need an engine, or root: run by `tests/runtimes/documented.rs`.
+const ENGINES: [&str; 5] = ["bundle", "dockerd", "docker", "containerd", "node"];
 /// Shown, not typed.
 const SHOWN: [&str; 6] = ["text", "json", "yaml", "toml", "ini", "rust"];
-/// Documents of engines that not every machine has; `tests/runtimes` does there what they say.
-const ENGINES: [&str; 2] = ["runtimes.md", "kubernetes.md"];
 /// What begins a line that somebody would type.
-const TYPED: [&str; 6] = ["$ ", "sudo ", "make ", "cargo ", "podman ", "curl "];
+const TYPED: [&str; 11] = [
+    "$ ", "sudo ", "make ", "cargo ", "podman ", "curl ", "docker ", "dockerd ", "ctr ", "crun ",
+    "kubectl ",
+];
+/// Typed by no test, and the document says so: there is no cluster, and `tests/runtimes/podman.rs`
+/// calls podman in this way with arguments of its own.
+const NOT_TYPED: [(&str, &str); 2] = [("kubernetes.md", "kubectl "), ("runtimes.md", "podman ")];
 
 #[test]
 fn every_block_has_a_language_we_know() {
     for document in documents() {
         for Block { language, attributes, line, .. } in document.blocks() {
             let known = match language.as_str() {
-                COMMANDS => ["", CHECKOUT, AGENTS].contains(&attributes.as_str()),
+                COMMANDS => {
+                    let by_others = [CHECKOUT, AGENTS].iter().chain(&ENGINES);
+                    attributes.is_empty() || by_others.into_iter().any(|who| *who == attributes)
+                }
                 shown => SHOWN.contains(&shown) && attributes.is_empty(),
             };
             assert!(known, "{}:{line}: {language} {attributes}", document.name());
@@ -47,12 +56,15 @@ fn no_block_is_made_by_indenting() {
 
 #[test]
 fn what_can_be_typed_is_among_the_commands() {
-    for document in documents().iter().filter(|d| !ENGINES.contains(&d.name())) {
+    for document in documents() {
+        let types = |line: &str, word: &str| {
+            line.starts_with(word) && !NOT_TYPED.contains(&(document.name(), word))
+        };
         for block in document.blocks().iter().filter(|block| block.language == "text") {
             let typed = block
                 .text
                 .lines()
-                .find(|line| !line.contains('▸') && TYPED.iter().any(|w| line.starts_with(w)));
+                .find(|line| !line.contains('▸') && TYPED.iter().any(|w| types(line, w)));
             assert_eq!(typed, None, "{}:{}", document.name(), block.line);
         }
     }
@@ -83,6 +95,21 @@ fn every_document_with_commands_is_typed_by_a_test() {
         let commands = |block: &Block| block.language == COMMANDS && block.attributes.is_empty();
         if document.blocks().iter().any(commands) {
             assert!(tests.contains(&format!(": \"{}\"", document.name())), "{}", document.name());
+        }
+    }
+}
+
+/// A block that names a test which does not take it would be typed by nobody.
+#[test]
+fn every_engines_commands_are_typed_by_a_test() {
+    let tests = fs::read_to_string(workspace().join("tests/runtimes/documented.rs")).unwrap();
+    for document in documents() {
+        for block in document.blocks() {
+            let who = block.attributes.as_str();
+            if block.language == COMMANDS && ENGINES.contains(&who) {
+                let taken = format!("block(\"{}\", \"sh\", \"{who}\")", document.name());
+                assert!(tests.contains(&taken), "{}:{}", document.name(), block.line);
+            }
         }
     }
 }

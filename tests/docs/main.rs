@@ -1,7 +1,9 @@
 //! The documents hold: their blocks have a language, their commands and options exist, their links
-//! lead somewhere, the tests they name are there, and the reference is what the schemas say.
+//! lead somewhere, manifests and tables can be parsed and name our things as the programs do, the
+//! tests they name are there, and the reference is what the schemas say.
 //!
-//! That the commands do what they say is shown in `tests/podman/docs.rs`, with real containers.
+//! That the commands do what they say is shown with real containers: in `tests/podman/docs.rs`,
+//! `tests/podman/recipes.rs` and `tests/runtimes/documented.rs`.
 
 #![allow(clippy::unwrap_used, reason = "a test says what it could not do by failing")]
 
@@ -10,6 +12,8 @@ mod blocks;
 mod commands;
 
 mod links;
+
+mod manifests;
 
 mod named_tests;
 

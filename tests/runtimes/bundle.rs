@@ -11,7 +11,7 @@ use crate::place::{Place, ok};
 use crate::skip;
 
 /// A bundle as somebody would write it, whose container makes one request.
-fn bundle(place: &Place) -> PathBuf {
+pub(crate) fn bundle(place: &Place) -> PathBuf {
     let config = json!({
         "ociVersion": "1.0.2",
         "process": {

@@ -13,7 +13,7 @@ use crate::machine::Runtime;
 use crate::place::Place;
 use crate::skip;
 
-const PROGRAMS: [&str; 6] =
+pub(crate) const PROGRAMS: [&str; 6] =
     ["containerd", "containerd-shim-runc-v2", "ctr", "runc", "busybox", "curl"];
 
 /// A daemon of this test's own, ended by its pid.

@@ -11,7 +11,7 @@ use crate::machine::Runtime;
 use crate::place::{Place, ok};
 use crate::skip;
 
-const PROGRAMS: [&str; 7] =
+pub(crate) const PROGRAMS: [&str; 7] =
     ["dockerd", "docker", "containerd", "containerd-shim-runc-v2", "runc", "busybox", "curl"];
 const IMAGE: &str = "terok-runtimes-test";
 
@@ -25,11 +25,18 @@ fn socket(place: &Place) -> String {
     place.path("docker.sock").to_str().unwrap().to_owned()
 }
 
-fn host(place: &Place) -> String {
+/// Docker's socket in `place`, as `DOCKER_HOST` and `--host` have it.
+pub(crate) fn host(place: &Place) -> String {
     format!("unix://{}", socket(place))
 }
 
 fn start(place: &Place) -> Daemon {
+    let runtime = format!("terok={}", place.installed("terok-runtime").display());
+    start_with(place, &["--add-runtime".to_owned(), runtime], &json!({}))
+}
+
+/// With these arguments, and with these members of daemon.json.
+pub(crate) fn start_with(place: &Place, arguments: &[String], settings: &Value) -> Daemon {
     let mut command = Command::new(skip::program("dockerd"));
     command
         .args(["--host", &host(place), "--containerd", &containerd::socket(place)])
@@ -41,10 +48,13 @@ fn start(place: &Place) -> Daemon {
         .arg(place.path("docker-exec"))
         .arg("--pidfile")
         .arg(place.path("docker.pid"))
-        .arg("--add-runtime")
-        .arg(format!("terok={}", place.installed("terok-runtime").display()))
+        .args(arguments)
         .args(["--iptables=false", "--bridge=none", "--storage-driver=vfs"]);
-    std::fs::write(place.path("daemon.json"), daemon_json(place).to_string()).unwrap();
+    let mut file = daemon_json(place);
+    for (key, value) in settings.as_object().into_iter().flatten() {
+        file[key] = value.clone();
+    }
+    std::fs::write(place.path("daemon.json"), file.to_string()).unwrap();
     Daemon::start(command, place.path("docker.log"), &socket(place))
 }
 
@@ -59,7 +69,8 @@ fn daemon_json(place: &Place) -> Value {
     }
 }
 
-fn import(place: &Place) {
+/// The place's root directory as an image of this name.
+pub(crate) fn import(place: &Place, image: &str) {
     let mut tar = Command::new("tar")
         .arg("-C")
         .arg(place.rootfs())
@@ -68,7 +79,7 @@ fn import(place: &Place) {
         .spawn()
         .unwrap();
     let archive = tar.stdout.take().expect("its output is a pipe");
-    ok(docker(place).args(["import", "-", IMAGE]).stdin(archive));
+    ok(docker(place).args(["import", "-", image]).stdin(archive));
     assert!(tar.wait().unwrap().success());
 }
 
@@ -80,7 +91,7 @@ fn a_container_of_docker_is_served_and_does_not_see_the_variable() {
     let place = Place::new();
     let _containerd = containerd::start(&place);
     let _docker = start(&place);
-    import(&place);
+    import(&place, IMAGE);
     let output = docker(&place)
         .args(["run", "--rm", "--runtime=terok", "--network=none"])
         .args(["--env", &format!("TEROK_SANDBOX_SIDECAR={}", place.sidecar())])
@@ -104,7 +115,7 @@ fn a_container_without_mounts_rights_or_network_is_served_on_its_own_loopback() 
     place.amend("loopback", json!({"vault": 9419}));
     let _containerd = containerd::start(&place);
     let _docker = start(&place);
-    import(&place);
+    import(&place, IMAGE);
     let output = docker(&place)
         .args(["run", "--rm", "--runtime=terok", "--network=none", "--user=1000:1000"])
         .args(["--cap-drop=ALL", "--security-opt=no-new-privileges", "--read-only"])
@@ -124,7 +135,7 @@ fn another_container_of_the_same_docker_is_left_alone() {
     let place = Place::new();
     let _containerd = containerd::start(&place);
     let _docker = start(&place);
-    import(&place);
+    import(&place, IMAGE);
     let words = ["run", "--rm", "--runtime=terok", "--network=none", IMAGE, "echo", "hello"];
     assert_eq!(ok(docker(&place).args(words)), "hello\n");
     assert_eq!(place.diary(), "");

@@ -39,3 +39,6 @@ mod unit;
 mod containerd;
 
 mod docker;
+
+// What the documents say about them.
+mod documented;

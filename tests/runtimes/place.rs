@@ -46,6 +46,14 @@ impl Place {
         place
     }
 
+    /// The container `web` as the documents have it: with the use of a credential for `github`.
+    pub(crate) fn prepare_as_documented(&mut self) {
+        self.add_credential("github");
+        self.terokctl(&["cleanup", "web"]);
+        let launch = self.terokctl(&["prepare", "web", "--provider", "github", "--json"]);
+        self.launch = serde_json::from_str(&launch).unwrap();
+    }
+
     /// Before `setup`, which adds its hooks directory to one of the two.
     fn configure_podman(&self) {
         let runtime = std::env::var("TEROK_TEST_RUNTIME").unwrap_or_else(|_| "runc".to_owned());
@@ -70,8 +78,15 @@ impl Place {
         };
         let passphrase = file("passphrase", "for this test alone\n");
         self.terokctl(&["vault", "init", "--passphrase-file", &passphrase]);
-        let (secret, url) = (file("credential", CREDENTIAL), self.upstream.url());
-        self.terokctl(&["vault", "add", "fake", "--from-file", &secret, "--upstream", &url]);
+        file("credential", CREDENTIAL);
+        self.add_credential("fake");
+    }
+
+    /// One that upstream is to see.
+    pub(crate) fn add_credential(&self, provider: &str) {
+        let (secret, url) = (self.path("credential"), self.upstream.url());
+        let secret = secret.to_str().unwrap();
+        self.terokctl(&["vault", "add", provider, "--from-file", secret, "--upstream", &url]);
     }
 
     pub(crate) fn path(&self, below: &str) -> PathBuf {

@@ -154,6 +154,8 @@ impl std::error::Error for CgiError {}
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn push(headers: &[(&'static str, &str)]) -> Result<Vec<Variable>, CgiError> {
@@ -233,6 +235,84 @@ mod tests {
             (b"Status: 99\n\n", CgiError::BadStatus),
         ] {
             assert_eq!(parse_head(bytes), Err(why));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn the_head_that_is_written_is_the_head_that_is_read(
+            status in proptest::option::of(100..1000_u16),
+            fields in proptest::collection::vec(("x-[a-z]{1,8}", "[!-~]([ -~]{0,20}[!-~])?"), 0..6),
+            line_end in prop_oneof![Just("\n"), Just("\r\n")],
+            body in any::<Vec<u8>>(),
+        ) {
+            let mut written = String::new();
+            if let Some(code) = status {
+                written += &format!("Status: {code} What{line_end}");
+            }
+            for (name, value) in &fields {
+                written += &format!("{name}: {value}{line_end}");
+            }
+            written += line_end;
+            let bytes = [written.as_bytes(), &body].concat();
+            prop_assert_eq!(head_end(&bytes), Some(written.len()));
+            let head = parse_head(written.as_bytes()).unwrap();
+            prop_assert_eq!(head.status.as_u16(), status.unwrap_or(200));
+            prop_assert_eq!(head.headers.len(), fields.len());
+            for (name, _) in &fields {
+                let read: Vec<_> = head.headers.get_all(name).iter().map(HeaderValue::as_bytes).collect();
+                let of_that_name = fields.iter().filter(|(n, _)| n == name);
+                let wrote: Vec<_> = of_that_name.map(|(_, value)| value.as_bytes()).collect();
+                prop_assert_eq!(read, wrote);
+            }
+        }
+
+        #[test]
+        fn whatever_a_script_says_its_head_ends_once_and_sets_nothing_of_ours(
+            bytes in prop_oneof![
+                any::<Vec<u8>>(),
+                "(Status|Connection|transfer-encoding|Upgrade|A|): ?[0-9a-z \x01]{0,4}\r?\n{0,2}{0,6}"
+                    .prop_map(String::into_bytes),
+            ],
+        ) {
+            let end = head_end(&bytes);
+            if let Some(end) = end {
+                let head = &bytes[..end];
+                prop_assert!(head.ends_with(b"\n"));
+                prop_assert_eq!(head_end(&head[..end - 1]), None);
+                prop_assert_eq!(head_end(head), Some(end));
+            }
+            if let Ok(head) = parse_head(&bytes[..end.unwrap_or(bytes.len())]) {
+                prop_assert!(!head.headers.keys().any(is_ours));
+            }
+        }
+
+        #[test]
+        fn no_header_puts_more_than_plain_text_into_the_environment(
+            headers in proptest::collection::vec(
+                (
+                    prop_oneof![
+                        Just("content-type"), Just("content-encoding"), Just("git-protocol"),
+                        Just("proxy"), Just("content-length"), Just("git-config-count"),
+                    ],
+                    prop_oneof!["[ -~\t]{0,300}", "gzip", "version=[0-9]"],
+                ),
+                0..5,
+            ),
+        ) {
+            let headers: Vec<_> = headers.iter().map(|(n, v)| (*n, v.as_str())).collect();
+            let Ok(made) = push(&headers) else { return Ok(()) };
+            for (name, value) in &made {
+                prop_assert!(value.bytes().all(|b| (b' '..=b'~').contains(&b)), "{name}: {value:?}");
+                prop_assert!(value.len() <= MAX_VALUE);
+            }
+            let known = [
+                "GATEWAY_INTERFACE", "SERVER_PROTOCOL", "REQUEST_METHOD", "PATH_INFO",
+                "QUERY_STRING", "REMOTE_USER", "CONTENT_TYPE", CODING, "HTTP_GIT_PROTOCOL",
+                "GIT_PROTOCOL",
+            ];
+            prop_assert!(made.iter().all(|(name, _)| known.contains(name)));
+            prop_assert!(value(&made, CODING).is_none_or(|coding| coding == "gzip"));
         }
     }
 }

@@ -14,6 +14,7 @@ use crate::policy_source::{self, PolicySource};
 
 /// Names and values, the same for every request.
 #[derive(Debug)]
+#[cfg_attr(test, derive(Default))]
 pub(crate) struct Environment(Vec<(String, OsString)>);
 
 impl Environment {
@@ -85,6 +86,10 @@ fn settings(home: &Home, mirror: &Mirror) -> Vec<(&'static str, OsString)> {
         ("http.uploadpack", "true".into()),
         ("http.receivepack", "true".into()),
         ("uploadpack.allowFilter", "true".into()),
+        // A client of protocol 0 and 1 (git's default before 2.26) may ask for what a client of
+        // protocol 2 may ask for in any case (gitprotocol-v2(5), "fetch"): the blobs of a partial
+        // clone, and a tip that was replaced since it was listed.
+        ("uploadpack.allowAnySHA1InWant", "true".into()),
         ("receive.advertisePushOptions", "true".into()),
         // A blob larger than this is streamed instead of held in memory, and what searching for
         // deltas may hold is bounded.

@@ -16,6 +16,7 @@ mod cgi;
 mod exchange;
 mod moderation;
 mod request_body;
+mod running;
 
 mod command_list;
 mod file_watch;

@@ -239,6 +239,7 @@ mod tests {
     fn a_malformed_policy_refuses_everything_and_names_the_fault() {
         for (policy, part) in [
             (json!(7), "invalid type: integer `7`"),
+            (json!([null, null, [], null, null, null]), "an array, not an object"),
             (json!({ "protectd": [] }), "unknown field `protectd`"),
             (json!({ "protected": ["main"] }), "`protected`: pattern \"main\""),
             (json!({ "max_blob_bytes": -1 }), "-1"),

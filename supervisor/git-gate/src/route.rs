@@ -107,6 +107,8 @@ impl fmt::Display for Repository {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn at(method: Method, target: &str) -> Result<Resource, RouteError> {
@@ -177,5 +179,72 @@ mod tests {
             assert_eq!(Repository::parse(name), None, "{name:?}");
         }
         assert_eq!(Repository::parse("x").unwrap().directory(), "x.git");
+    }
+
+    fn any_method() -> impl Strategy<Value = Method> {
+        prop_oneof![Just(Method::GET), Just(Method::HEAD), Just(Method::POST), Just(Method::PUT)]
+    }
+
+    /// Anything, and things that are nearly right.
+    fn any_path() -> impl Strategy<Value = String> {
+        let piece = prop_oneof![
+            Just("/"),
+            Just("."),
+            Just(".."),
+            Just(".git"),
+            Just("a"),
+            Just("%2e"),
+            Just("info/refs"),
+            Just("git-upload-pack"),
+            Just("git-receive-pack"),
+            Just("HEAD"),
+            Just("objects"),
+        ];
+        prop_oneof![
+            any::<String>(),
+            proptest::collection::vec(piece, 0..7).prop_map(|it| it.concat())
+        ]
+    }
+
+    fn any_query() -> impl Strategy<Value = Option<String>> {
+        let service = "(service=)?(git-)?(upload|receive)-(pack|archive)(&x)?".boxed();
+        proptest::option::of(prop_oneof![any::<String>(), service])
+    }
+
+    proptest! {
+        #[test]
+        fn a_route_stands_for_exactly_the_target_that_was_asked_for(
+            method in any_method(),
+            path in any_path(),
+            query in any_query(),
+        ) {
+            let Ok(found) = route(&method, &path, query.as_deref()) else { return Ok(()) };
+            let (below, wanted) = found.resource.path_and_query();
+            prop_assert_eq!(format!("/{}/{below}", found.repository.directory()), path);
+            prop_assert_eq!(query.unwrap_or_default(), wanted);
+            prop_assert_eq!(method == Method::POST, found.resource.is_service());
+            prop_assert!(!found.repository.directory().contains(['/', '%', '\0', '\n']));
+        }
+
+        #[test]
+        fn every_resource_of_every_repository_is_found_and_nothing_longer(
+            name in "[A-Za-z0-9_-][A-Za-z0-9._-]{0,20}",
+            resource in prop_oneof![
+                Just(Resource::FetchRefs), Just(Resource::PushRefs), Just(Resource::UploadPack),
+                Just(Resource::ReceivePack), Just(Resource::Head),
+            ],
+            more in "[/a.?&%]{1,4}",
+        ) {
+            let (below, query) = resource.path_and_query();
+            let query = (!query.is_empty()).then_some(query);
+            let method = if resource.is_service() { Method::POST } else { Method::GET };
+            let path = format!("/{name}.git/{below}");
+            let repository = Repository::parse(&name).unwrap();
+            prop_assert_eq!(route(&method, &path, query), Ok(Route { repository, resource }));
+            let longer = format!("{path}{more}");
+            prop_assert_eq!(route(&method, &longer, query), Err(RouteError::NoSuchPath));
+            let asked = format!("{}{more}", query.unwrap_or_default());
+            prop_assert_eq!(route(&method, &path, Some(&asked)), Err(RouteError::NoSuchPath));
+        }
     }
 }

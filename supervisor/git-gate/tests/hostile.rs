@@ -92,7 +92,7 @@ fn a_signed_push_runs_no_signature_program() {
     let signer = world.root().join("signer");
     fs::write(
         &signer,
-        "#!/bin/sh\ncat >/dev/null\necho '[GNUPG:] SIG_CREATED ' >&2\n\
+        "#!/bin/sh\ncat >/dev/null\necho '\n[GNUPG:] SIG_CREATED ' >&2\n\
          printf -- '-----BEGIN PGP SIGNATURE-----\\n\\nx\\n-----END PGP SIGNATURE-----\\n'\n",
     )
     .unwrap();

@@ -129,11 +129,14 @@ fn a_sparse_partial_clone_fetches_what_it_shows() {
         world.commit(&tree, &format!("{directory}/file"), 1000);
     }
     world.git_ok(&tree, &["push", "-q", "origin", "main"]);
-    let options = ["clone", "-q", "--filter=blob:none", "--sparse"];
+    // `--sparse` of git 2.25 looks for its new repository in a directory named like the URL.
+    let sparse = if world.client_is((2, 26)) { "--sparse" } else { "--no-checkout" };
+    let options = ["clone", "-q", "--filter=blob:none", sparse];
     world.git_ok(world.root(), &[&options[..], &[&world.url(), "copy"]].concat());
     let copy = world.root().join("copy");
     assert!(!copy.join("in").exists());
     world.git_ok(&copy, &["sparse-checkout", "set", "in"]);
+    world.git_ok(&copy, &["checkout", "-q", "main"]);
     assert!(copy.join("in/file").exists() && !copy.join("out").exists());
 }
 

@@ -122,9 +122,13 @@ fn commits_need_a_signature_of_an_allowed_signer() {
     let public = fs::read_to_string(known.with_extension("pub")).unwrap();
     fs::write(&signers, format!("t@example.org {public}")).unwrap();
     let world = World::ruled(json!({ "signed_commits": { "allowed_signers": signers } }));
+    if !world.client_is((2, 34)) {
+        std::println!("skipped: this client knows no SSH signatures");
+        return;
+    }
     let tree = world.root().join("a");
     fs::create_dir(&tree).unwrap();
-    world.git_ok(&tree, &["init", "-q"]);
+    world.init(&tree);
     world.git_ok(&tree, &["remote", "add", "origin", &world.url()]);
     world.git_ok(&tree, &["config", "gpg.format", "ssh"]);
     let commit = |key: &Path, message: &str| {

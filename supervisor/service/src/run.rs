@@ -12,7 +12,7 @@ use terok_shared::exit::Exit;
 use terok_shared::handover::{Common, FIRST_STRAY_FD, Slice};
 use terok_shared::logging;
 use terok_shared::service::Service;
-use terok_shared::sys::{descriptors, signals};
+use terok_shared::sys::{descriptors, memory, signals};
 
 use crate::confine::{Lane, confine};
 use crate::harden::{harden, settle};
@@ -78,6 +78,7 @@ fn live<L: Life>() -> Result<(), Ended> {
     if let Some(ready) = ready {
         nix::unistd::write(&ready, b"R").map_err(|why| Ended::Failed(why.into()))?;
     }
+    memory::unmap_code();
     life.serve()?;
     Ok(())
 }

@@ -41,7 +41,7 @@ pub(crate) struct ChangePassphraseArgs {
 Example:
   terokctl vault passphrase seal
 
-Needs systemd-creds; other users than root need systemd 257 or later.")]
+Needs systemd-creds of systemd 256 or later.")]
 pub(crate) struct SealPassphraseArgs {
     /// Print a JSON object.
     #[arg(long)]

@@ -21,8 +21,14 @@ pub(crate) const TOKEN: &str = "terok-g-00112233445566778899aabbccddeeff";
 pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_terok-git-gate");
 pub(crate) const PROJECT: &str = "web";
 
+/// The gits that clients use: the one that `TEROK_TEST_CLIENT_GIT` names, an older one perhaps, or
+/// all of this machine's. Whatever it says, the gate and its mirror use this machine's.
+pub(crate) fn clients() -> Vec<PathBuf> {
+    std::env::var_os("TEROK_TEST_CLIENT_GIT").map_or_else(gits, |git| vec![git.into()])
+}
+
 /// Every git of this machine; each has to work on either side.
-pub(crate) fn gits() -> Vec<PathBuf> {
+fn gits() -> Vec<PathBuf> {
     ["/usr/bin/git", "/usr/local/bin/git"]
         .map(PathBuf::from)
         .into_iter()
@@ -73,7 +79,7 @@ impl World {
         let gate = Command::new("/bin/true").spawn().unwrap();
         let policy = plan.policy.clone();
         let program = own_program(root.path());
-        let mut world = Self { root, listener, policy, program, gate, git: gits().remove(0) };
+        let mut world = Self { root, listener, policy, program, gate, git: clients().remove(0) };
         if let Some(options) = plan.mirror {
             world.make_mirror(options);
         }
@@ -97,7 +103,8 @@ impl World {
         arguments.extend(options);
         let mirror = self.mirror();
         arguments.push(mirror.to_str().unwrap());
-        self.git_ok(self.root.path(), &arguments);
+        let made = self.command_of(&gits()[0], self.root(), &arguments).status().unwrap();
+        assert!(made.success());
         self.in_mirror(&["config", "core.compression", "0"]);
     }
 
@@ -146,7 +153,11 @@ impl World {
     }
 
     pub(crate) fn git_command(&self, directory: &Path, arguments: &[&str]) -> Command {
-        let mut command = Command::new(&self.git);
+        self.command_of(&self.git, directory, arguments)
+    }
+
+    fn command_of(&self, git: &Path, directory: &Path, arguments: &[&str]) -> Command {
+        let mut command = Command::new(git);
         command
             .args(["-c", "http.proxy=", "-c", "user.name=T", "-c", "user.email=t@example.org"])
             .args(["-c", "init.defaultBranch=main", "-c", "gc.auto=0"])
@@ -168,15 +179,20 @@ impl World {
     }
 
     pub(crate) fn git_ok(&self, directory: &Path, arguments: &[&str]) -> String {
-        let output = self.git(directory, arguments);
+        self.said_by(self.git_command(directory, arguments))
+    }
+
+    fn said_by(&self, mut command: Command) -> String {
+        let output = command.output().unwrap();
         let errors = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert!(output.status.success(), "git {arguments:?}: {errors}\ngate: {}", self.said());
+        assert!(output.status.success(), "{command:?}: {errors}\ngate: {}", self.said());
         String::from_utf8(output.stdout).unwrap() + &errors
     }
 
     /// Runs git in the mirror, past the gate.
     pub(crate) fn in_mirror(&self, arguments: &[&str]) -> String {
-        self.git_ok(&self.mirror(), arguments).trim_end().to_owned()
+        let command = self.command_of(&gits()[0], &self.mirror(), arguments);
+        self.said_by(command).trim_end().to_owned()
     }
 
     /// A new repository of its own with one commit that holds `bytes` random bytes, and the gate
@@ -184,10 +200,25 @@ impl World {
     pub(crate) fn work_tree(&self, name: &str, bytes: usize) -> PathBuf {
         let tree = self.root.path().join(name);
         fs::create_dir(&tree).unwrap();
-        self.git_ok(&tree, &["init", "-q"]);
+        self.init(&tree);
         self.git_ok(&tree, &["remote", "add", "origin", &self.url()]);
         self.commit(&tree, "first", bytes);
         tree
+    }
+
+    /// An empty repository in an existing directory, on `main` also where git does not know
+    /// `init.defaultBranch` (before 2.28).
+    pub(crate) fn init(&self, tree: &Path) {
+        self.git_ok(tree, &["init", "-q"]);
+        self.git_ok(tree, &["symbolic-ref", "HEAD", "refs/heads/main"]);
+    }
+
+    /// Whether the clients' git is at least this version.
+    pub(crate) fn client_is(&self, at_least: (u32, u32)) -> bool {
+        let said = self.git_ok(self.root(), &["version"]);
+        let numbers = said.split([' ', '.']).filter_map(|word| word.parse().ok());
+        let numbers: Vec<u32> = numbers.take(2).collect();
+        (numbers[0], numbers[1]) >= at_least
     }
 
     pub(crate) fn commit(&self, tree: &Path, name: &str, bytes: usize) -> String {

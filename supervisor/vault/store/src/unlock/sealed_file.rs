@@ -124,7 +124,8 @@ fn read_sealed(file: &Path) -> io::Result<Vec<u8>> {
 /// the TPM's where there is one). The caller writes the result; it is base64 text.
 ///
 /// # Errors
-/// No systemd-creds, or one that cannot seal here: before systemd 257 only root can.
+/// No systemd-creds, or one that cannot seal here: before systemd 256 none seals for a user, and root
+/// of a rootless user namespace is refused the host's key.
 pub fn seal(passphrase: &Secret<String>) -> Result<Vec<u8>, SealError> {
     let mut command = Command::new(PROGRAM);
     command.args(["encrypt", "--user"]).arg(format!("--name={CREDENTIAL_NAME}"));
