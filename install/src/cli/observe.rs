@@ -102,7 +102,8 @@ pub(crate) struct DoctorArgs {
 Example:
   terokctl respawn web
 
-For a container that runs without its supervisor. One that is served is left as it is.")]
+For a container that runs without its supervisor, or whose supervisor has given a service up: that
+one is ended first. One that is served is left as it is.")]
 pub(crate) struct RespawnArgs {
     /// The container's name.
     #[arg(value_parser = container_name)]
