@@ -10,9 +10,9 @@ RUNTIMES ?= crun runc
 demo: prerequisites release
 	tests/podman/demo $(CURDIR)/target/release
 
-# The programs as they are installed and packaged. OpenSSL notes the time it was built at.
+# The programs as they are installed and packaged. OpenSSL notes the time it was built at, which is
+# SOURCE_DATE_EPOCH where that is set.
 release:
-	SOURCE_DATE_EPOCH=$$(packaging/version --epoch) \
 	$(CARGO) build --release --locked --package terok-hook --package terok-supervisor \
 	    --package vault-keeper --package terok-token-broker --package terok-ssh-signer \
 	    --package terok-git-gate --package terok-install
