@@ -24,17 +24,17 @@ pub(crate) struct Neighbour {
 
 /// Called with the sidecar locked, so that two containers of a pod take turns.
 pub(crate) fn find(plan: &Start, root: &StateRoot) -> Option<Neighbour> {
-    let files = fs::read_dir(root.pids()).ok()?.flatten().take(MAX_FILES);
-    let ids = files.filter_map(|file| StateRoot::container_of_record(&file.path()));
-    ids.filter(|id| *id != plan.id).find_map(|container| {
-        let living = pid_file::living(&root.pid_file(&container), &container)?;
-        // One that is about to end with its container serves nobody else.
-        let serves = living.container.is_some_and(Process::is_alive)
-            && names(living.supervisor, plan.sidecar.as_path().as_os_str().as_bytes());
-        serves.then_some(Neighbour { supervisor: living.supervisor.pid(), container })
-    })
-}
-
-fn names(supervisor: Process, sidecar: &[u8]) -> bool {
-    supervisor.arguments().is_ok_and(|words| words.iter().any(|word| word == sidecar))
+    let sidecar = plan.sidecar.as_path().as_os_str().as_bytes();
+    let files = fs::read_dir(root.pids()).ok()?.flatten().take(MAX_FILES).map(|file| file.path());
+    files.filter_map(|file| Some((StateRoot::container_of_record(&file)?, file))).find_map(
+        |(container, file)| {
+            if container == plan.id || file != root.pid_file(&container) {
+                return None;
+            }
+            let living = pid_file::living_with(&file, &container, sidecar)?;
+            // One that is about to end with its container serves nobody else.
+            let serves = living.container.is_some_and(Process::is_alive);
+            serves.then_some(Neighbour { supervisor: living.supervisor.pid(), container })
+        },
+    )
 }

@@ -44,9 +44,18 @@ pub fn living(path: &Path, id: &ContainerId) -> Option<Living> {
     let record = parse(&read(path).ok()?)?;
     let supervisor = match record.started {
         Some(started) => Process::recorded(record.pid, started),
-        None => Process::of(record.pid).ok().filter(|process| names(*process, id))?,
+        None => {
+            Process::of(record.pid).ok().filter(|it| has_argument(*it, id.as_str().as_bytes()))?
+        }
     };
     supervisor.is_alive().then_some(Living { supervisor, container: record.container })
+}
+
+/// As `living`, if `word` is among the supervisor's arguments. That is looked at first: in a crowd
+/// almost every supervisor is somebody else's.
+pub fn living_with(path: &Path, id: &ContainerId, word: &[u8]) -> Option<Living> {
+    let record = parse(&read(path).ok()?)?;
+    has_argument(Process::recorded(record.pid, 0), word).then(|| living(path, id))?
 }
 
 /// The container's init that the file names, also when its supervisor is dead; alive or not.
@@ -93,8 +102,9 @@ fn parse(text: &str) -> Option<Record> {
     Some(Record { pid, started, container })
 }
 
-fn names(process: Process, id: &ContainerId) -> bool {
-    process.arguments().is_ok_and(|args| args.iter().any(|arg| arg == id.as_str().as_bytes()))
+/// Whoever has the pid now.
+fn has_argument(process: Process, word: &[u8]) -> bool {
+    process.arguments().is_ok_and(|words| words.iter().any(|it| it == word))
 }
 
 #[cfg(test)]

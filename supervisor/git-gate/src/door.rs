@@ -13,6 +13,7 @@ use hyper::{Request, Response};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use terok_service::clients::{Connection, Drain};
 use terok_shared::secret::Secret;
+use tokio::sync::Notify;
 
 use crate::answer::{self, Answer, Refusal};
 use crate::audit::Audit;
@@ -22,7 +23,6 @@ use crate::environment::Environment;
 use crate::exchange::{self, Backends, ExchangeError};
 use crate::git::Git;
 use crate::home::Home;
-use crate::life;
 use crate::mirror::{Mirror, Presence};
 use crate::policy_source::PolicySource;
 use crate::request_body::BodyError;
@@ -41,6 +41,8 @@ pub(crate) struct Door {
     pub(crate) home: Home,
     pub(crate) git: Rc<Git>,
     pub(crate) backends: Rc<Backends>,
+    /// Told when a request finds that the gate is not current.
+    pub(crate) outdated: Notify,
 }
 
 impl Door {
@@ -57,7 +59,16 @@ impl Door {
         let git = Rc::new(git);
         let environment = Environment::new(&git, &home, &mirror, &policy);
         let backends = Rc::new(Backends::new(Rc::clone(&git), environment, policy, audit));
-        Self { token, repository, mirror, home, git, backends }
+        let outdated = Notify::new();
+        Self { token, repository, mirror, home, git, backends, outdated }
+    }
+
+    /// Whether mirror, policy and our own program are those of the start: the lane holds on to
+    /// these alone, so only a new process can have others in its lane.
+    pub(crate) fn is_current(&self) -> bool {
+        self.mirror.presence() != Presence::Changed
+            && !self.backends.policy.has_changed()
+            && !self.home.is_outdated()
     }
 
     /// Which resource the request may have. Whether a repository exists is told to nobody but the
@@ -74,6 +85,9 @@ impl Door {
             }
             Verdict::Granted => {}
         }
+        if !self.is_current() {
+            self.outdated.notify_one();
+        }
         match self.mirror.presence() {
             // Its hooks could not run; whoever is in the middle of something may finish.
             Presence::Served
@@ -83,10 +97,7 @@ impl Door {
             }
             Presence::Served => Ok(route),
             Presence::Absent => Err(Refusal::NotFound),
-            Presence::Changed => {
-                life::leave();
-                Err(Refusal::Restarting)
-            }
+            Presence::Changed => Err(Refusal::Restarting),
         }
     }
 

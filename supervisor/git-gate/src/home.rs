@@ -64,11 +64,6 @@ impl Home {
         identity(&self.program) != self.at_start
     }
 
-    /// The file that runs here, and that hooks run.
-    pub(crate) fn program(&self) -> &Path {
-        &self.program
-    }
-
     /// The directory for `core.hooksPath`.
     pub(crate) fn hooks(&self) -> PathBuf {
         self.directory.join("hooks")

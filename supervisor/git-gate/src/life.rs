@@ -18,7 +18,6 @@ use tokio::runtime::LocalOptions;
 
 use crate::audit::Audit;
 use crate::door::{self, Door};
-use crate::file_watch::FileWatch;
 use crate::git::Git;
 use crate::home::Home;
 use crate::lane;
@@ -31,17 +30,12 @@ use crate::route::Repository;
 
 /// Connections at a time; further ones wait in the kernel's queue.
 const MAX_CLIENTS: usize = 256;
-/// How often an absent mirror is looked for.
-const LOOK_AGAIN: Duration = Duration::from_secs(1);
-/// How often the files of the policy and our own program are looked at while a transfer keeps the
-/// gate from starting anew, or nobody tells of changes.
-const LOOK_AT_FILES: Duration = Duration::from_millis(250);
+/// How often we look whether the transfer has ended that keeps the gate from starting anew.
+const LOOK_AGAIN: Duration = Duration::from_millis(250);
 
 pub(crate) struct Gate {
     listener: Listener,
     door: Door,
-    /// Without it files are looked at again and again.
-    files: Option<FileWatch>,
 }
 
 #[derive(Debug)]
@@ -78,13 +72,10 @@ impl Life for Gate {
         if let Rules::Malformed(why) = &policy.rules {
             log::error!("no push is taken, the policy is malformed: {why}");
         }
-        let files = FileWatch::on(policy.files().chain([home.program()]))
-            .map_err(|why| log::warn!("watch the policy's files: {why}; looking instead"))
-            .ok();
         let container = common.container_name.clone();
         let audit = Audit::new(inherited.audit.take(), slice.project_id, container);
         let door = Door::new(token, repository, mirror, git, home, policy, audit);
-        Ok(Self { listener, door, files })
+        Ok(Self { listener, door })
     }
 
     fn lane(&self) -> Lane {
@@ -93,19 +84,20 @@ impl Life for Gate {
     }
 
     fn serve(self) -> Result<(), Failure> {
-        let Self { listener, door, files } = self;
+        let Self { listener, door } = self;
         let door = Rc::new(door);
         // What a backend inherits at a fixed number must not meet the standard library's own
         // descriptors there.
         let _low = descriptors::reserve_up_to(NEWS_FD)?;
         block_on(async {
-            let serving = clients::serve(listener, MAX_CLIENTS, |connection, drain| {
-                door::attend(Rc::clone(&door), connection, drain)
-            });
+            let is_fit = || door.is_current() || !door.backends.are_idle();
+            let serving =
+                clients::serve_while(listener, MAX_CLIENTS, is_fit, |connection, drain| {
+                    door::attend(Rc::clone(&door), connection, drain)
+                });
             tokio::select! {
                 served = serving => served,
-                never = watch(&door.mirror) => match never {},
-                never = watch_files(&door, files) => match never {},
+                never = leave_when_outdated(&door) => match never {},
             }
         })??;
         match door.mirror.presence() {
@@ -130,40 +122,19 @@ fn block_on<T>(service: impl Future<Output = T>) -> io::Result<T> {
     Ok(runtime.build_local(LocalOptions::default())?.block_on(service))
 }
 
-/// Ends the service once a mirror that was absent at the start appears: the lane was entered
-/// without it, and only a new process can have it in its lane. The listener stays with the parent,
-/// so the next client waits instead of being refused.
-async fn watch(mirror: &Mirror) -> std::convert::Infallible {
-    while mirror.presence() == Presence::Absent {
+/// Ends the service when a client that is inside already meets a gate of yesterday, as soon as
+/// nobody is in the middle of a transfer.
+async fn leave_when_outdated(door: &Door) -> std::convert::Infallible {
+    door.outdated.notified().await;
+    while !door.backends.are_idle() {
         tokio::time::sleep(LOOK_AGAIN).await;
-    }
-    if mirror.presence() == Presence::Changed {
-        leave();
-    }
-    std::future::pending().await
-}
-
-/// Ends the service once the policy or our own program is another one, for the same reason, as
-/// soon as nobody is in the middle of a transfer. Pushes are refused until then.
-async fn watch_files(door: &Door, files: Option<FileWatch>) -> std::convert::Infallible {
-    let files = files.and_then(|files| files.listen().ok());
-    let backends = &door.backends;
-    loop {
-        let changed = backends.policy.has_changed() || door.home.is_outdated();
-        if changed && backends.are_idle() {
-            break;
-        }
-        match &files {
-            Some(files) if !changed => files.heard().await,
-            _ => tokio::time::sleep(LOOK_AT_FILES).await,
-        }
     }
     leave();
     std::future::pending().await
 }
 
 /// Asks ourselves to stop as the parent would, so that work in flight is drained the same way.
-pub(crate) fn leave() {
+fn leave() {
     if let Err(why) = raise(Signal::SIGTERM) {
         log::error!("stop to be started again: {why}");
     }

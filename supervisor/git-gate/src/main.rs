@@ -19,7 +19,6 @@ mod request_body;
 mod running;
 
 mod command_list;
-mod file_watch;
 mod pattern;
 mod pkt_line;
 mod policy;

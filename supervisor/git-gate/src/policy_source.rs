@@ -44,11 +44,6 @@ impl PolicySource {
         &self.text
     }
 
-    /// What was read, or looked for.
-    pub(crate) fn files(&self) -> impl Iterator<Item = &Path> {
-        self.watched.iter().map(|(path, _)| path.as_path())
-    }
-
     /// Whether any of the files is not the one that was read. Confinement leaves only the files of
     /// the start readable, so only a new process can read the new one.
     pub(crate) fn has_changed(&self) -> bool {

@@ -9,8 +9,10 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use nix::sys::socket::{AddressFamily, SockaddrLike, SockaddrStorage, getsockname};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
+use rustix::net::{SocketFlags, accept_with};
+use tokio::io::unix::AsyncFd;
+use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
+use tokio::net::{TcpStream, UnixStream};
 use tokio::runtime::LocalOptions;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Semaphore, watch};
@@ -30,9 +32,15 @@ pub struct Listener {
 }
 
 #[derive(Debug)]
-enum Socket {
-    Unix(std::os::unix::net::UnixListener),
-    Tcp(std::net::TcpListener),
+struct Socket {
+    family: Family,
+    descriptor: OwnedFd,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Family {
+    Unix,
+    Tcp,
 }
 
 impl Listener {
@@ -53,19 +61,16 @@ impl Listener {
 }
 
 impl Socket {
-    fn from_fd(socket: OwnedFd) -> io::Result<Self> {
+    fn from_fd(descriptor: OwnedFd) -> io::Result<Self> {
         use std::os::fd::AsRawFd;
-        let address: SockaddrStorage = getsockname(socket.as_fd().as_raw_fd())?;
-        let socket = match address.family() {
-            Some(AddressFamily::Unix) => Self::Unix(socket.into()),
-            Some(AddressFamily::Inet | AddressFamily::Inet6) => Self::Tcp(socket.into()),
+        let address: SockaddrStorage = getsockname(descriptor.as_fd().as_raw_fd())?;
+        let family = match address.family() {
+            Some(AddressFamily::Unix) => Family::Unix,
+            Some(AddressFamily::Inet | AddressFamily::Inet6) => Family::Tcp,
             other => return Err(io::Error::other(format!("listening socket of family {other:?}"))),
         };
-        match &socket {
-            Self::Unix(unix) => unix.set_nonblocking(true)?,
-            Self::Tcp(tcp) => tcp.set_nonblocking(true)?,
-        }
-        Ok(socket)
+        rustix::io::ioctl_fionbio(&descriptor, true)?;
+        Ok(Self { family, descriptor })
     }
 }
 
@@ -107,8 +112,27 @@ where
     H: Fn(Connection, Drain) -> F,
     F: Future<Output = ()> + 'static,
 {
+    serve_while(listener, limit, || true, handle).await
+}
+
+/// As `serve`, and ends when a client comes while `is_fit` says no: the client was not accepted,
+/// so it is the next process's, and nothing has to be watched while nobody comes.
+///
+/// # Panics
+/// As `serve`.
+pub async fn serve_while<H, F>(
+    listener: Listener,
+    limit: usize,
+    is_fit: impl Fn() -> bool,
+    handle: H,
+) -> io::Result<()>
+where
+    H: Fn(Connection, Drain) -> F,
+    F: Future<Output = ()> + 'static,
+{
     let leave_after = listener.leave_after;
-    let mut listeners = Accepting::all(listener)?;
+    let mut doors: Vec<Door> =
+        listener.sockets.into_iter().map(Door::new).collect::<io::Result<_>>()?;
     let mut stop = signal(SignalKind::terminate())?;
     let places = Arc::new(Semaphore::new(limit));
     let (drain, draining) = watch::channel(false);
@@ -119,19 +143,20 @@ where
             _ = stop.recv() => break,
         };
         let connection = tokio::select! {
-            accepted = accept(&mut listeners) => accepted,
+            accepted = accept(&mut doors, &is_fit) => accepted,
             Some(_) = clients.join_next() => continue,
             () = patience(leave_after), if clients.is_empty() => break,
             _ = stop.recv() => break,
         };
         match connection {
-            Ok(connection) => {
+            Ok(Some(connection)) => {
                 let work = handle(connection, Drain(draining.clone()));
                 clients.spawn_local(async move {
                     work.await;
                     drop(place);
                 });
             }
+            Ok(None) => break,
             Err(why) => {
                 // The others are a client's doing, who must not fill the log.
                 let level = if is_exhaustion(&why) { log::Level::Warn } else { log::Level::Debug };
@@ -140,7 +165,7 @@ where
             }
         }
     }
-    drop(listeners);
+    drop(doors);
     drain.send_replace(true);
     let ended = async { while clients.join_next().await.is_some() {} };
     let _ = tokio::time::timeout(DRAIN, ended).await;
@@ -158,40 +183,56 @@ fn is_exhaustion(why: &io::Error) -> bool {
     matches!(why.raw_os_error(), Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM))
 }
 
-enum Accepting {
-    Unix(UnixListener),
-    Tcp(TcpListener),
+/// A listening socket that says when somebody waits at it, before anybody is let in.
+struct Door {
+    family: Family,
+    descriptor: AsyncFd<OwnedFd>,
 }
 
-impl Accepting {
-    fn all(listener: Listener) -> io::Result<Vec<Self>> {
-        let accepting = |socket| {
-            Ok(match socket {
-                Socket::Unix(unix) => Self::Unix(UnixListener::from_std(unix)?),
-                Socket::Tcp(tcp) => Self::Tcp(TcpListener::from_std(tcp)?),
-            })
-        };
-        listener.sockets.into_iter().map(accepting).collect()
+impl Door {
+    #[expect(deprecated, reason = "the successor needs `unsafe`; an `OwnedFd` is owned")]
+    fn new(socket: Socket) -> io::Result<Self> {
+        let descriptor = AsyncFd::with_interest(socket.descriptor, Interest::READABLE)?;
+        Ok(Self { family: socket.family, descriptor })
     }
 
-    fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<Connection>> {
-        match self {
-            Self::Unix(unix) => unix.poll_accept(cx).map_ok(|(stream, _)| Connection::Unix(stream)),
-            Self::Tcp(tcp) => {
-                let (stream, _) = ready!(tcp.poll_accept(cx))?;
+    fn accept(&self) -> io::Result<Connection> {
+        let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+        let stream = accept_with(&self.descriptor, flags)?;
+        match self.family {
+            Family::Unix => UnixStream::from_std(stream.into()).map(Connection::Unix),
+            Family::Tcp => {
+                let stream = TcpStream::from_std(stream.into())?;
                 // Small answers must not wait for a full segment.
                 stream.set_nodelay(true)?;
-                Poll::Ready(Ok(Connection::Tcp(stream)))
+                Ok(Connection::Tcp(stream))
+            }
+        }
+    }
+
+    /// The next client; none is let in, and `None` given back, when `is_fit` says no.
+    fn poll_accept(
+        &self,
+        cx: &mut Context<'_>,
+        is_fit: &impl Fn() -> bool,
+    ) -> Poll<io::Result<Option<Connection>>> {
+        loop {
+            let mut ready = ready!(self.descriptor.poll_read_ready(cx))?;
+            if !is_fit() {
+                return Poll::Ready(Ok(None));
+            }
+            if let Ok(accepted) = ready.try_io(|_| self.accept()) {
+                return Poll::Ready(accepted.map(Some));
             }
         }
     }
 }
 
-/// The next client of any listener; each in turn is asked first, so that none starves another.
-async fn accept(listeners: &mut [Accepting]) -> io::Result<Connection> {
-    listeners.rotate_left(1);
+/// The next client of any door; each in turn is asked first, so that none starves another.
+async fn accept(doors: &mut [Door], is_fit: &impl Fn() -> bool) -> io::Result<Option<Connection>> {
+    doors.rotate_left(1);
     poll_fn(|cx| {
-        let mut accepted = listeners.iter().map(|listener| listener.poll_accept(cx));
+        let mut accepted = doors.iter().map(|door| door.poll_accept(cx, is_fit));
         accepted.find(Poll::is_ready).unwrap_or(Poll::Pending)
     })
     .await

@@ -268,6 +268,15 @@ impl World {
         nix::sys::signal::kill(pid, signal).unwrap();
     }
 
+    /// A client comes, whom the gate must leave to its successor; the code of what that answers.
+    pub(crate) fn succeeded(&mut self) -> u16 {
+        let mut client = self.connect();
+        client.write_all(&refs_request(true)).unwrap();
+        assert_eq!(self.ended().code(), Some(4), "{}", self.said());
+        self.start("/usr/bin:/bin");
+        status_of(&mut client)
+    }
+
     pub(crate) fn ended(&mut self) -> ExitStatus {
         eventually("the gate ends", Duration::from_secs(5), || {
             self.gate.try_wait().unwrap().is_some()
@@ -341,6 +350,24 @@ pub(crate) fn spawn(
     let mut gate = command.spawn().unwrap();
     gate.stdin.take().unwrap().write_all(slice.to_string().as_bytes()).unwrap();
     (gate, ready)
+}
+
+/// Asks for the refs of the mirror.
+pub(crate) fn refs_request(is_last: bool) -> Vec<u8> {
+    let connection = if is_last { "close" } else { "keep-alive" };
+    format!(
+        "GET /{PROJECT}.git/info/refs?service=git-upload-pack HTTP/1.1\r\n\
+         Host: gate\r\nConnection: {connection}\r\n{}\r\n",
+        authorization(TOKEN)
+    )
+    .into_bytes()
+}
+
+/// The status code of an answer whose rest is left unread.
+pub(crate) fn status_of(client: &mut TcpStream) -> u16 {
+    let mut line = [0; "HTTP/1.1 200".len()];
+    client.read_exact(&mut line).unwrap();
+    std::str::from_utf8(&line).unwrap().split(' ').nth(1).unwrap().parse().unwrap()
 }
 
 pub(crate) fn random(bytes: usize) -> Vec<u8> {

@@ -37,6 +37,9 @@ pub(crate) const CALLS: &[libc::c_long] = &[
     libc::SYS_getcwd,
     libc::SYS_clock_nanosleep,
     libc::SYS_nanosleep,
+    // Listening for changes.
+    libc::SYS_inotify_init1,
+    libc::SYS_inotify_add_watch,
     // The locks of renewals.
     libc::SYS_flock,
     libc::SYS_mkdirat,

@@ -19,24 +19,63 @@ use crate::answer::{Answerer, Role};
 use crate::refresh::{Effect, Refreshes};
 use crate::watch::Watch;
 
+/// How long the database is watched after a question. What was answered is remembered as long.
+const WAKEFUL: Duration = Duration::from_secs(10);
+
 /// One service that asks, and what it may ask: the line says who it is.
 pub(crate) struct Asker {
     pub(crate) role: Role,
     pub(crate) line: Line,
+    memory: Memory,
+}
+
+/// What an asker may remember of our answers. One that remembers nothing is not woken for a change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Memory {
+    Nothing,
+    Answers,
+    /// Answers of before a change, which its line had no room to tell.
+    Outdated,
 }
 
 impl Asker {
     pub(crate) fn all(inherited: Inherited) -> Vec<Self> {
-        let broker = inherited.line.map(|line| Self { role: Role::Broker, line: Line::new(line) });
-        let signer =
-            inherited.signer_line.map(|line| Self { role: Role::Signer, line: Line::new(line) });
-        broker.into_iter().chain(signer).collect()
+        let broker = inherited.line.map(|line| (Role::Broker, line));
+        let signer = inherited.signer_line.map(|line| (Role::Signer, line));
+        let asker = |(role, line)| Self { role, line: Line::new(line), memory: Memory::Outdated };
+        broker.into_iter().chain(signer).map(asker).collect()
     }
 
-    /// Says something without waiting: an asker that does not read loses it, and asks again.
-    pub(crate) fn say(&self, reply: &Reply) {
-        if let Err(why) = self.line.send(reply) {
+    /// Says something without waiting, and gives back whether there was room: an asker that does
+    /// not read loses an answer, and asks again.
+    pub(crate) fn say(&self, reply: &Reply) -> bool {
+        let said = self.line.send(reply);
+        if let Err(why) = &said {
             log::warn!("answer the {}: {why}", self.role);
+        }
+        said.is_ok()
+    }
+
+    fn answer(&mut self, id: u64, answer: Answer) {
+        self.say(&Reply::To(id, answer));
+        if self.memory == Memory::Nothing {
+            self.memory = Memory::Answers;
+        }
+    }
+
+    /// What its line has to be for us to have something to do.
+    fn awaited(&self) -> PollFlags {
+        match self.memory {
+            Memory::Nothing | Memory::Answers => PollFlags::POLLIN,
+            Memory::Outdated => PollFlags::POLLIN | PollFlags::POLLOUT,
+        }
+    }
+
+    /// Says this notice, of which each kind makes it forget, unless there is nothing to forget.
+    fn make_forget(&mut self, notice: Notice) {
+        if self.memory != Memory::Nothing {
+            let said = self.say(&Reply::Notice(notice));
+            self.memory = if said { Memory::Nothing } else { Memory::Outdated };
         }
     }
 }
@@ -94,30 +133,45 @@ impl Keeper {
     }
 
     pub(crate) fn run(mut self) -> Result<(), Failure> {
-        self.tell_all(Notice::Serving);
+        self.make_forget(Notice::Serving);
         loop {
             let woken = self.wait()?;
             if woken.stop {
                 let _ = self.stop.read(&mut [0]);
                 return Ok(());
             }
+            if !woken.askers.is_empty() {
+                self.last_asked = Instant::now();
+                self.watch.wake(self.answerer.vault())?;
+            }
             // Before any question: an answer must not be older than a change we could have seen.
             if self.watch.changed(self.answerer.vault(), woken.database)? {
                 self.answerer.forget();
-                self.tell_all(Notice::Changed);
+                self.make_forget(Notice::Changed);
+            }
+            for asker in self.askers.iter_mut().filter(|asker| asker.memory == Memory::Outdated) {
+                asker.make_forget(Notice::Changed);
             }
             self.refreshes.release_overdue(self.answerer.vault_and_limits().0, Instant::now());
-            if !woken.askers.is_empty() {
-                self.last_asked = Instant::now();
-            } else if self.leave_at().is_some_and(|due| due <= Instant::now()) {
+            let now = Instant::now();
+            if self.sleep_at().is_some_and(|due| due <= now) {
                 // Nobody watches the database from here on: no grant may be remembered.
-                self.tell_all(Notice::Changed);
+                self.make_forget(Notice::Changed);
+                self.watch.sleep();
+            }
+            if self.leave_at().is_some_and(|due| due <= now) {
                 return Ok(());
             }
             for n in woken.askers {
                 self.answer(n)?;
             }
         }
+    }
+
+    /// When to stop watching the database for want of questions.
+    fn sleep_at(&self) -> Option<Instant> {
+        let after = self.leave_after.unwrap_or(WAKEFUL).min(WAKEFUL);
+        self.watch.is_awake().then(|| self.last_asked + after)
     }
 
     /// When we may go: not while a renewal of ours is under way.
@@ -129,18 +183,18 @@ impl Keeper {
 
     /// Answers one question, so that a busy asker does not keep the other waiting.
     fn answer(&mut self, n: usize) -> Result<(), Failure> {
-        let asker = &self.askers[n];
+        let asker = &mut self.askers[n];
         match asker.line.receive_in::<Request>(&mut self.packet) {
             Ok(Request { id, question: Question::Refresh(question) })
                 if asker.role == Role::Broker =>
             {
                 let answer = self.renew(id, question);
-                self.askers[n].say(&Reply::To(id, answer));
+                self.askers[n].answer(id, answer);
                 Ok(())
             }
             Ok(Request { id, question }) => {
                 let answer = self.answerer.answer(asker.role, question);
-                asker.say(&Reply::To(id, answer));
+                asker.answer(id, answer);
                 if asker.role == Role::Signer {
                     self.awake_until = self.linger.begin();
                 }
@@ -161,7 +215,7 @@ impl Keeper {
         match self.refreshes.answer(vault, limits, id, question) {
             Ok((answer, effect)) => {
                 if effect == Effect::Changed {
-                    self.tell_all(Notice::Changed);
+                    self.make_forget(Notice::Changed);
                 }
                 Answer::Refresh(answer)
             }
@@ -169,34 +223,37 @@ impl Keeper {
         }
     }
 
-    fn tell_all(&self, notice: Notice) {
-        self.askers.iter().for_each(|asker| asker.say(&Reply::Notice(notice)));
+    fn make_forget(&mut self, notice: Notice) {
+        self.askers.iter_mut().for_each(|asker| asker.make_forget(notice));
     }
 
     fn wait(&mut self) -> io::Result<Woken> {
-        let mut watched = vec![readable(self.stop.as_fd()), readable(self.watch.as_fd())];
-        watched.extend(self.askers.iter().map(|asker| readable(asker.line.as_fd())));
+        let mut watched = vec![readable(self.stop.as_fd())];
+        let lines = self.askers.iter();
+        watched.extend(lines.map(|asker| PollFd::new(asker.line.as_fd(), asker.awaited())));
+        watched.extend(self.watch.ear().map(readable));
         if !look_again(&mut watched, self.awake_until.take(), &mut self.linger)? {
-            let leave_at = if self.refreshes.due().is_none() { self.leave_at() } else { None };
-            let due = [self.refreshes.due(), leave_at, self.watch.due()].into_iter().flatten();
-            match poll(&mut watched, due.min().map_or(PollTimeout::NONE, until)) {
+            let due = [self.refreshes.due(), self.leave_at(), self.sleep_at(), self.watch.due()];
+            let due = due.into_iter().flatten().min();
+            match poll(&mut watched, due.map_or(PollTimeout::NONE, until)) {
                 Ok(_) | Err(nix::Error::EINTR) => {}
                 Err(errno) => return Err(errno.into()),
             }
         }
         let happened: Vec<bool> = watched.iter().map(|fd| fd.any() == Some(true)).collect();
+        let (lines, ear) = happened[1..].split_at(self.askers.len());
         Ok(Woken {
             stop: happened[0],
-            database: happened[1],
-            askers: (0..self.askers.len()).filter(|n| happened[n + 2]).collect(),
+            askers: (0..lines.len()).filter(|n| lines[*n]).collect(),
+            database: ear == [true],
         })
     }
 }
 
 struct Woken {
     stop: bool,
-    database: bool,
     askers: Vec<usize>,
+    database: bool,
 }
 
 /// Looks until then without sleeping; whether anything happened.

@@ -1,32 +1,51 @@
-//! Notices that another process changed the database, within the moment and without polling.
+//! Notices that another process changed the database, within the moment and, while nobody asks the
+//! keeper anything, without any work.
 //!
 //! In write-ahead mode every commit is a write to the `-wal` file, which inotify(7) reports; what
 //! it amounts to SQLite tells (`PRAGMA data_version`). The write comes first: a writer then waits
 //! for the disk, and only then says in shared memory, where nobody is told, that the commit counts.
-//! So after a write we look again for a while. Only these two files are watched: the audit file
-//! beside them grows with every request.
+//! So we look when its lock is free. Only these two files are watched: the audit file beside them
+//! grows with every request.
+//!
+//! A user has few inotify instances (128 unless the operator raised it, shared with every editor),
+//! and each write wakes all that watch. So we listen only after a question, for a while, and where
+//! no instance is left we look by the clock.
 
 use std::fmt;
+use std::fs;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::path::PathBuf;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
 use vault_store::Vault;
-use vault_store::database::DatabaseError;
+use vault_store::database::{DatabaseError, WriteLock};
 
-/// Between two looks after a write.
-const AGAIN: Duration = Duration::from_millis(20);
-/// How long a writer may wait for its disk.
-const SETTLING: Duration = Duration::from_secs(2);
+/// Between two looks at a writer's lock; it doubles, since each keeper of the vault looks.
+const FIRST_PAUSE: Duration = Duration::from_millis(5);
+/// Also between two looks by the clock: a change must count within 100 ms.
+const LONGEST_PAUSE: Duration = Duration::from_millis(50);
 
 #[derive(Debug)]
 pub(crate) struct Watch {
-    inotify: Inotify,
+    ear: Ear,
+    write_lock: WriteLock,
+    /// Device and inode of what is open.
+    file: (u64, u64),
     seen: i64,
-    /// When to look next, and until when.
-    again: Option<(Instant, Instant)>,
+    /// When to look next, whatever is heard, and how long to wait after that.
+    next: Option<(Instant, Duration)>,
+}
+
+#[derive(Debug)]
+enum Ear {
+    /// Nobody remembers an answer, so nobody needs to know.
+    Asleep,
+    Listening(Inotify),
+    /// No inotify instance is left.
+    Deaf,
 }
 
 #[derive(Debug)]
@@ -35,79 +54,143 @@ pub(crate) enum WatchError {
         what: String,
         why: io::Error,
     },
+    Lock(io::Error),
     Database(DatabaseError),
     /// The file was moved away or removed: what is open is no longer the vault.
     Replaced(PathBuf),
 }
 
 impl Watch {
+    /// Asleep, with the database as it is now for known.
     pub(crate) fn on(vault: &Vault) -> Result<Self, WatchError> {
-        let failed =
-            |what: String| move |errno: nix::Error| WatchError::Inotify { what, why: errno.into() };
-        let inotify = Inotify::init(InitFlags::IN_CLOEXEC | InitFlags::IN_NONBLOCK)
-            .map_err(failed("start inotify".to_owned()))?;
-        let database = vault.path();
-        let mut log = database.as_os_str().to_owned();
-        log.push("-wal");
-        let gone = AddWatchFlags::IN_DELETE_SELF | AddWatchFlags::IN_MOVE_SELF;
-        // The database first: reading its version makes the write-ahead log appear.
+        // First of all: reading its version makes the other files appear.
         let seen = vault.data_version().map_err(WatchError::Database)?;
-        for path in [database.to_owned(), PathBuf::from(log)] {
-            let what = format!("watch {}", path.display());
-            inotify.add_watch(&path, AddWatchFlags::IN_MODIFY | gone).map_err(failed(what))?;
+        let write_lock = vault.write_lock().map_err(WatchError::Lock)?;
+        let file = identity(vault.path())?;
+        Ok(Self { ear: Ear::Asleep, write_lock, file, seen, next: None })
+    }
+
+    /// From now on changes are noticed; those since `sleep` with the next call of `changed`.
+    pub(crate) fn wake(&mut self, vault: &Vault) -> Result<(), WatchError> {
+        if self.is_awake() {
+            return Ok(());
         }
-        Ok(Self { inotify, seen, again: None })
+        self.ear = match listen(vault.path()) {
+            Ok(inotify) => Ear::Listening(inotify),
+            Err(WatchError::Inotify { what, why }) => {
+                log::info!(
+                    "{what}: {why}: looking at the vault {} times a second while it is asked\n\
+                     hint: raise fs.inotify.max_user_instances (sysctl)",
+                    Duration::from_secs(1).as_millis() / LONGEST_PAUSE.as_millis()
+                );
+                Ear::Deaf
+            }
+            Err(why) => return Err(why),
+        };
+        self.next = Some((Instant::now(), FIRST_PAUSE));
+        self.refuse_replaced(vault)
+    }
+
+    pub(crate) fn is_awake(&self) -> bool {
+        !matches!(self.ear, Ear::Asleep)
+    }
+
+    /// Nobody needs to know of changes any more.
+    pub(crate) fn sleep(&mut self) {
+        self.ear = Ear::Asleep;
+        self.next = None;
     }
 
     /// Whether the database has changed since the last time we looked. `written` says that the
     /// descriptor is readable; without it we look only when it is time to.
     pub(crate) fn changed(&mut self, vault: &Vault, written: bool) -> Result<bool, WatchError> {
         let now = Instant::now();
-        if written {
-            self.take_events(vault)?;
-            self.again = Some((now + AGAIN, now + SETTLING));
-        } else {
-            match self.again {
-                Some((next, _)) if next > now => return Ok(false),
-                Some((_, until)) if until > now => self.again = Some((now + AGAIN, until)),
-                Some(_) => self.again = None,
-                None => return Ok(false),
+        let pause = match self.next {
+            Some((next, pause)) if written || next <= now => pause,
+            None if written => FIRST_PAUSE,
+            _ => return Ok(false),
+        };
+        let later = (now + pause, (2 * pause).min(LONGEST_PAUSE));
+        self.next = match &self.ear {
+            Ear::Asleep => return Ok(false),
+            Ear::Deaf => {
+                self.refuse_replaced(vault)?;
+                Some((now + LONGEST_PAUSE, LONGEST_PAUSE))
             }
-        }
+            // In this order: who writes after we took the events makes others, and whoever wrote
+            // before and has no lock any more has committed.
+            Ear::Listening(inotify) => {
+                take_events(inotify, vault.path())?;
+                self.write_lock.is_held().map_err(WatchError::Lock)?.then_some(later)
+            }
+        };
         let version = vault.data_version().map_err(WatchError::Database)?;
         Ok(std::mem::replace(&mut self.seen, version) != version)
     }
 
     /// When to call `changed` although nothing was written.
     pub(crate) fn due(&self) -> Option<Instant> {
-        self.again.map(|(next, _)| next)
+        self.next.map(|(next, _)| next)
     }
 
-    fn take_events(&self, vault: &Vault) -> Result<(), WatchError> {
-        let gone = AddWatchFlags::IN_DELETE_SELF | AddWatchFlags::IN_MOVE_SELF;
-        match self.inotify.read_events() {
-            Ok(events) if events.iter().any(|event| event.mask.intersects(gone)) => {
-                Err(WatchError::Replaced(vault.path().to_owned()))
-            }
-            Ok(_) | Err(nix::Error::EAGAIN) => Ok(()),
-            Err(errno) => {
-                let what = "read inotify events".to_owned();
-                Err(WatchError::Inotify { what, why: errno.into() })
-            }
+    /// What is readable after a write, while we listen.
+    pub(crate) fn ear(&self) -> Option<BorrowedFd<'_>> {
+        match &self.ear {
+            Ear::Listening(inotify) => Some(inotify.as_fd()),
+            Ear::Asleep | Ear::Deaf => None,
+        }
+    }
+
+    fn refuse_replaced(&self, vault: &Vault) -> Result<(), WatchError> {
+        if identity(vault.path())? == self.file {
+            return Ok(());
+        }
+        Err(WatchError::Replaced(vault.path().to_owned()))
+    }
+}
+
+const GONE: AddWatchFlags = AddWatchFlags::IN_DELETE_SELF.union(AddWatchFlags::IN_MOVE_SELF);
+
+fn listen(database: &Path) -> Result<Inotify, WatchError> {
+    let failed =
+        |what: String| move |errno: nix::Error| WatchError::Inotify { what, why: errno.into() };
+    let inotify = Inotify::init(InitFlags::IN_CLOEXEC | InitFlags::IN_NONBLOCK)
+        .map_err(failed("start inotify".to_owned()))?;
+    let mut log = database.as_os_str().to_owned();
+    log.push("-wal");
+    for path in [database.to_owned(), PathBuf::from(log)] {
+        let what = format!("watch {}", path.display());
+        match inotify.add_watch(&path, AddWatchFlags::IN_MODIFY | GONE) {
+            Ok(_) => {}
+            Err(nix::Error::ENOENT) => return Err(WatchError::Replaced(database.to_owned())),
+            Err(errno) => return Err(failed(what)(errno)),
+        }
+    }
+    Ok(inotify)
+}
+
+fn take_events(inotify: &Inotify, database: &Path) -> Result<(), WatchError> {
+    match inotify.read_events() {
+        Ok(events) if events.iter().any(|event| event.mask.intersects(GONE)) => {
+            Err(WatchError::Replaced(database.to_owned()))
+        }
+        Ok(_) | Err(nix::Error::EAGAIN) => Ok(()),
+        Err(errno) => {
+            Err(WatchError::Inotify { what: "read inotify events".to_owned(), why: errno.into() })
         }
     }
 }
 
-impl AsFd for Watch {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.inotify.as_fd()
-    }
+fn identity(database: &Path) -> Result<(u64, u64), WatchError> {
+    let file = fs::metadata(database).map_err(|_| WatchError::Replaced(database.to_owned()))?;
+    Ok((file.dev(), file.ino()))
 }
 
 impl fmt::Display for WatchError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Inotify { what, why } => write!(f, "{what}: {why}"),
+            Self::Lock(why) => write!(f, "look at the vault's write lock: {why}"),
             Self::Database(why) => why.fmt(f),
             Self::Replaced(path) => write!(f, "vault {} was replaced", path.display()),
         }
@@ -115,3 +198,70 @@ impl fmt::Display for WatchError {
 }
 
 impl std::error::Error for WatchError {}
+
+#[cfg(test)]
+mod tests {
+    use terok_shared::secret::Secret;
+    use vault_store::credential::{Credential, KeyType};
+
+    use super::*;
+
+    struct House {
+        directory: tempfile::TempDir,
+        vault: Vault,
+        writer: Vault,
+    }
+
+    impl House {
+        fn new() -> Self {
+            let directory = tempfile::tempdir().unwrap();
+            let path = directory.path().join("credentials.db");
+            let passphrase = Secret::from("a passphrase".to_owned());
+            let writer = Vault::create(&path, &passphrase).unwrap();
+            let vault = Vault::open(&path, &passphrase).unwrap();
+            Self { directory, vault, writer }
+        }
+
+        fn write(&mut self) {
+            let credential = Credential::key(KeyType::ApiKey, &Secret::from("v".to_owned()));
+            self.writer.put_credential("default", "api", &credential).unwrap();
+        }
+    }
+
+    #[test]
+    fn what_changed_while_it_slept_is_seen_on_waking() {
+        let mut house = House::new();
+        let mut watch = Watch::on(&house.vault).unwrap();
+        house.write();
+        assert!(!watch.changed(&house.vault, false).unwrap());
+        watch.wake(&house.vault).unwrap();
+        assert!(watch.changed(&house.vault, false).unwrap());
+        assert!(!watch.changed(&house.vault, false).unwrap());
+        watch.sleep();
+        assert!(watch.ear().is_none() && watch.due().is_none());
+    }
+
+    #[test]
+    fn a_deaf_one_looks_by_the_clock() {
+        let mut house = House::new();
+        let mut watch = Watch::on(&house.vault).unwrap();
+        watch.ear = Ear::Deaf;
+        watch.next = Some((Instant::now(), FIRST_PAUSE));
+        assert!(!watch.changed(&house.vault, false).unwrap());
+        house.write();
+        let due = watch.due().unwrap();
+        assert!(due <= Instant::now() + LONGEST_PAUSE);
+        std::thread::sleep(due.saturating_duration_since(Instant::now()));
+        assert!(watch.changed(&house.vault, false).unwrap());
+    }
+
+    #[test]
+    fn another_file_in_its_place_is_no_change_but_an_end() {
+        let house = House::new();
+        let mut watch = Watch::on(&house.vault).unwrap();
+        let aside = house.directory.path().join("aside");
+        fs::rename(house.vault.path(), &aside).unwrap();
+        fs::copy(&aside, house.vault.path()).unwrap();
+        assert!(matches!(watch.wake(&house.vault), Err(WatchError::Replaced(_))));
+    }
+}

@@ -14,6 +14,8 @@ mod backup;
 
 mod check;
 
+mod write_lock;
+
 mod error;
 mod open_error;
 
@@ -33,6 +35,7 @@ pub use error::DatabaseError;
 pub(crate) use error::During;
 pub use open_error::OpenError;
 pub use rekey::{RekeyError, Rekeyed};
+pub use write_lock::WriteLock;
 
 use crate::schema;
 

@@ -76,9 +76,19 @@ impl House {
 
     /// A keeper for a container of scope `own`.
     pub(crate) fn keeper(&self) -> Keeper {
-        Keeper::start(self)
+        Keeper::start(self, Command::new(KEEPER))
+    }
+
+    /// The same where the user has no inotify instance left (namespaces(7), `user.*` limits).
+    pub(crate) fn keeper_without_inotify(&self) -> Keeper {
+        let mut command = Command::new("unshare");
+        let script = "echo 0 >/proc/sys/user/max_inotify_instances && exec \"$0\"";
+        command.args(["--user", "--map-root-user", "sh", "-c", script, KEEPER]);
+        Keeper::start(self, command)
     }
 }
+
+const KEEPER: &str = env!("CARGO_BIN_EXE_terok-vault-keeper");
 
 fn database(directory: &tempfile::TempDir) -> PathBuf {
     directory.path().join("credentials.db")
@@ -98,11 +108,11 @@ pub(crate) struct Keeper {
 }
 
 impl Keeper {
-    fn start(house: &House) -> Self {
+    fn start(house: &House, command: Command) -> Self {
         let log = house.path("log");
         let (broker, brokers_end) = vault_grant::pair().unwrap();
         let (signer, signers_end) = vault_grant::pair().unwrap();
-        let (mut process, ready) = spawn(house, &log, &broker, &signer);
+        let (mut process, ready) = spawn(command, house, &log, &broker, &signer);
         let slice = Slice {
             common: Common {
                 parent_pid: std::process::id().try_into().unwrap(),
@@ -151,7 +161,13 @@ impl Drop for Keeper {
     }
 }
 
-fn spawn(house: &House, log: &Path, broker: &OwnedFd, signer: &OwnedFd) -> (Child, PipeReader) {
+fn spawn(
+    mut command: Command,
+    house: &House,
+    log: &Path,
+    broker: &OwnedFd,
+    signer: &OwnedFd,
+) -> (Child, PipeReader) {
     let reserved = descriptors::reserve_up_to(FIRST_STRAY_FD).unwrap();
     let (ready, readied) = std::io::pipe().unwrap();
     let mut mappings = vec![FdMapping { parent_fd: readied.into(), child_fd: READY_FD }];
@@ -159,7 +175,6 @@ fn spawn(house: &House, log: &Path, broker: &OwnedFd, signer: &OwnedFd) -> (Chil
         mappings.push(FdMapping { parent_fd: line.try_clone().unwrap(), child_fd });
     }
     let log = File::options().create(true).append(true).open(log).unwrap();
-    let mut command = Command::new(env!("CARGO_BIN_EXE_terok-vault-keeper"));
     command.env_clear().env("PATH", "/usr/bin:/bin").current_dir(house.directory.path());
     command.env("TEROK_LOG", "debug");
     command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(log);
@@ -200,7 +215,7 @@ fn ask(line: &Line, question: Question) -> Result<Answer, Notice> {
     }
 }
 
-fn receive(line: &Line) -> Reply {
+pub(crate) fn receive(line: &Line) -> Reply {
     let mut readable = [PollFd::new(line.as_fd(), PollFlags::POLLIN)];
     let waited = poll(&mut readable, PollTimeout::try_from(10_000).unwrap()).unwrap();
     assert_eq!(waited, 1, "the keeper says nothing");
@@ -209,6 +224,14 @@ fn receive(line: &Line) -> Reply {
 
 pub(crate) fn secret(text: &str) -> Secret<String> {
     text.to_owned().into()
+}
+
+pub(crate) fn grant(token: &str) -> Question {
+    Question::Grant { token: secret(token) }
+}
+
+pub(crate) fn identities(token: &str) -> Question {
+    Question::Identities { token: secret(token) }
 }
 
 /// A message of `ssh-keygen -Y sign`.

@@ -5,6 +5,7 @@
 
 mod house;
 
+mod changes;
 mod process;
 mod scope;
 mod unlocking;
