@@ -7,9 +7,12 @@ use std::fs;
 use std::os::unix::ffi::OsStrExt;
 
 use terok_shared::container::ContainerId;
+use terok_shared::endpoint::{self, Endpoint};
 use terok_shared::layout::StateRoot;
 use terok_shared::pid_file;
 use terok_shared::process::Process;
+use terok_shared::service::Service;
+use terok_shared::sidecar::Sidecar;
 
 use crate::plan::Start;
 
@@ -23,7 +26,10 @@ pub(crate) struct Neighbour {
 }
 
 /// Called with the sidecar locked, so that two containers of a pod take turns.
-pub(crate) fn find(plan: &Start, root: &StateRoot) -> Option<Neighbour> {
+pub(crate) fn find(plan: &Start, root: &StateRoot, parsed: &Sidecar) -> Option<Neighbour> {
+    if !may_be_served(parsed) {
+        return None;
+    }
     let sidecar = plan.sidecar.as_path().as_os_str().as_bytes();
     let files = fs::read_dir(root.pids()).ok()?.flatten().take(MAX_FILES).map(|file| file.path());
     files.filter_map(|file| Some((StateRoot::container_of_record(&file)?, file))).find_map(
@@ -37,4 +43,14 @@ pub(crate) fn find(plan: &Start, root: &StateRoot) -> Option<Neighbour> {
             serves.then_some(Neighbour { supervisor: living.supervisor.pid(), container })
         },
     )
+}
+
+/// Whoever serves it has made its sockets, so a crowd of other containers need not be asked. Of a
+/// port we cannot tell without knocking.
+fn may_be_served(sidecar: &Sidecar) -> bool {
+    let endpoints = Service::ALL.into_iter().filter_map(|service| endpoint::of(sidecar, service));
+    endpoints.flatten().any(|endpoint| match endpoint {
+        Endpoint::Unix(socket) => socket.symlink_metadata().is_ok(),
+        Endpoint::Loopback(_) => true,
+    })
 }

@@ -116,7 +116,7 @@ pub(crate) fn start(plan: &Start, placement: Placement) -> Result<Outcome, Start
         Sidecar::parse(plan.sidecar.as_path(), &text).map_err(|why| failed(Why::Sidecar(why)))?;
     let root = StateRoot::new(plan.sidecar.state_root());
     let turn = take_turn(file, began + PATIENCE).map_err(failed)?;
-    let outcome = match already_served(plan, &root).map_err(failed)? {
+    let outcome = match already_served(plan, &root, &sidecar).map_err(failed)? {
         Some(kind) => Outcome { problems: vec![], remark: None, kind, required },
         None => {
             let place = placement::choose(&sidecar, placement, operator::ground());
@@ -129,13 +129,17 @@ pub(crate) fn start(plan: &Start, placement: Placement) -> Result<Outcome, Start
     Ok(outcome)
 }
 
-fn already_served(plan: &Start, root: &StateRoot) -> Result<Option<OutcomeKind>, Why> {
+fn already_served(
+    plan: &Start,
+    root: &StateRoot,
+    sidecar: &Sidecar,
+) -> Result<Option<OutcomeKind>, Why> {
     make_directory(&root.pids())?;
     make_directory(&root.logs())?;
     if let Some(living) = pid_file::living(&root.pid_file(&plan.id), &plan.id) {
         return Ok(Some(OutcomeKind::AlreadyRunning(living.supervisor.pid())));
     }
-    Ok(neighbour::find(plan, root).map(OutcomeKind::Neighbour))
+    Ok(neighbour::find(plan, root, sidecar).map(OutcomeKind::Neighbour))
 }
 
 fn start_one(

@@ -37,6 +37,14 @@ impl StateRoot {
         self.logs().join(format!("{id}.log"))
     }
 
+    /// The log of this container, its older part, and what a supervisor was setting aside when it
+    /// was killed.
+    pub fn container_logs(&self, id: &ContainerId) -> [PathBuf; 3] {
+        let log = self.container_log(id);
+        let older = set_aside(&log);
+        [draft(&older), older, log]
+    }
+
     /// The container whose log this is, by the file's name; `None` for the diary and for what was
     /// set aside.
     pub fn container_of_log(path: &Path) -> Option<ContainerId> {

@@ -1,7 +1,7 @@
-//! A small file of ours that is replaced whole or not at all.
+//! A file of ours that is replaced whole or not at all.
 
 use std::fs::{self, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, Read};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
@@ -10,6 +10,11 @@ use crate::layout;
 /// Writes the file (mode 0600) beside its place and puts it there by rename(2). Somebody killed
 /// meanwhile leaves the draft, [`layout::draft`].
 pub fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    write_from(path, &mut &*bytes)
+}
+
+/// As `write`, with all that is left of `source`.
+pub fn write_from(path: &Path, source: &mut impl Read) -> io::Result<()> {
     let draft = layout::draft(path);
     let mut file = OpenOptions::new()
         .write(true)
@@ -18,7 +23,7 @@ pub fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
         .mode(0o600)
         .custom_flags(libc::O_NOFOLLOW)
         .open(&draft)?;
-    let written = file.write_all(bytes).and_then(|()| fs::rename(&draft, path));
+    let written = io::copy(source, &mut file).and_then(|_| fs::rename(&draft, path));
     if written.is_err() {
         // On a full disk the file is there, and empty.
         let _ = fs::remove_file(&draft);

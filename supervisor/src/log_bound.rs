@@ -11,7 +11,7 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use terok_shared::layout;
+use terok_shared::{layout, record};
 
 /// In bytes. Two of these per container at most, plus what five programs may write until the next
 /// look.
@@ -65,27 +65,11 @@ fn bound(log: &mut File, path: &Path, most: u64) -> io::Result<bool> {
     if log.metadata()?.len() <= most {
         return Ok(false);
     }
-    let copied = copy_aside(log, path);
+    let copied = log
+        .seek(SeekFrom::Start(0))
+        .and_then(|_| record::write_from(&layout::set_aside(path), log));
     log.set_len(0)?;
     copied.map(|()| true)
-}
-
-fn copy_aside(log: &mut File, path: &Path) -> io::Result<()> {
-    let aside = layout::set_aside(path);
-    let draft = aside.with_extension("new");
-    let mut copy = OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .custom_flags(libc::O_NOFOLLOW)
-        .open(&draft)?;
-    log.seek(SeekFrom::Start(0))?;
-    let copied = io::copy(log, &mut copy).and_then(|_| fs::rename(&draft, &aside));
-    copied.inspect_err(|_| {
-        // Half a copy is worth nothing, and takes room.
-        let _ = fs::remove_file(&draft);
-    })
 }
 
 #[cfg(test)]

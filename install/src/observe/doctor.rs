@@ -8,6 +8,7 @@ mod finding;
 mod hooks;
 mod launches;
 mod leftovers;
+mod logs;
 mod machine;
 mod vault;
 
@@ -73,6 +74,7 @@ fn examine(directories: &Directories, places: &Places) -> Vec<Finding> {
     findings.extend(vault::examine(directories));
     findings.extend(launches::examine(directories));
     findings.extend(leftovers::examine(directories));
+    findings.extend(logs::examine(directories));
     findings
 }
 

@@ -2,8 +2,8 @@
 //!
 //! It has no clients, no network and no file but the database. Broker and signer ask it over a
 //! line each; it answers what their tokens grant (`answer`), signs (`sign`) what a key may be used
-//! for (`permit`), leads the renewal of logins (`refresh`), and tells both when the database
-//! changed (`watch`). Until the vault can be unlocked it answers nothing and parses nothing
+//! for (`permit`), leads the renewal of logins (`refresh`), and tells whoever remembers an answer
+//! (`asker`) when the database changed (`watch`). Until the vault can be unlocked it answers nothing and parses nothing
 //! (`unlock`).
 
 mod unlock;
@@ -17,6 +17,8 @@ mod sign;
 mod refresh;
 
 mod watch;
+
+mod asker;
 
 mod serve;
 
@@ -32,8 +34,9 @@ use terok_service::{Failure, Inherited, Lane, Life, Sockets};
 use terok_shared::handover::{Common, KeeperSlice};
 use terok_shared::service::Service;
 
+use asker::Asker;
 use refresh::Refreshes;
-use serve::{Asker, Keeper};
+use serve::Keeper;
 
 impl Life for Keeper {
     const SERVICE: Service = Service::Keeper;

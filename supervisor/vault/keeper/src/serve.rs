@@ -9,76 +9,19 @@ use std::time::{Duration, Instant};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use signal_hook::consts::SIGTERM;
-use terok_service::{Failure, Inherited};
+use terok_service::Failure;
 use terok_shared::handover::TokenLimits;
 use vault_grant::refresh;
-use vault_grant::{Answer, Line, LineError, Linger, Notice, Packet, Question, Reply, Request};
+use vault_grant::{Answer, LineError, Linger, Notice, Packet, Question, Request};
 use vault_store::Vault;
 
 use crate::answer::{Answerer, Role};
+use crate::asker::Asker;
 use crate::refresh::{Effect, Refreshes};
 use crate::watch::Watch;
 
 /// How long the database is watched after a question. What was answered is remembered as long.
 const WAKEFUL: Duration = Duration::from_secs(10);
-
-/// One service that asks, and what it may ask: the line says who it is.
-pub(crate) struct Asker {
-    pub(crate) role: Role,
-    pub(crate) line: Line,
-    memory: Memory,
-}
-
-/// What an asker may remember of our answers. One that remembers nothing is not woken for a change.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Memory {
-    Nothing,
-    Answers,
-    /// Answers of before a change, which its line had no room to tell.
-    Outdated,
-}
-
-impl Asker {
-    pub(crate) fn all(inherited: Inherited) -> Vec<Self> {
-        let broker = inherited.line.map(|line| (Role::Broker, line));
-        let signer = inherited.signer_line.map(|line| (Role::Signer, line));
-        let asker = |(role, line)| Self { role, line: Line::new(line), memory: Memory::Outdated };
-        broker.into_iter().chain(signer).map(asker).collect()
-    }
-
-    /// Says something without waiting, and gives back whether there was room: an asker that does
-    /// not read loses an answer, and asks again.
-    pub(crate) fn say(&self, reply: &Reply) -> bool {
-        let said = self.line.send(reply);
-        if let Err(why) = &said {
-            log::warn!("answer the {}: {why}", self.role);
-        }
-        said.is_ok()
-    }
-
-    fn answer(&mut self, id: u64, answer: Answer) {
-        self.say(&Reply::To(id, answer));
-        if self.memory == Memory::Nothing {
-            self.memory = Memory::Answers;
-        }
-    }
-
-    /// What its line has to be for us to have something to do.
-    fn awaited(&self) -> PollFlags {
-        match self.memory {
-            Memory::Nothing | Memory::Answers => PollFlags::POLLIN,
-            Memory::Outdated => PollFlags::POLLIN | PollFlags::POLLOUT,
-        }
-    }
-
-    /// Says this notice, of which each kind makes it forget, unless there is nothing to forget.
-    fn make_forget(&mut self, notice: Notice) {
-        if self.memory != Memory::Nothing {
-            let said = self.say(&Reply::Notice(notice));
-            self.memory = if said { Memory::Nothing } else { Memory::Outdated };
-        }
-    }
-}
 
 pub(crate) struct Keeper {
     answerer: Answerer,
@@ -149,7 +92,7 @@ impl Keeper {
                 self.answerer.forget();
                 self.make_forget(Notice::Changed);
             }
-            for asker in self.askers.iter_mut().filter(|asker| asker.memory == Memory::Outdated) {
+            for asker in self.askers.iter_mut().filter(|asker| asker.is_outdated()) {
                 asker.make_forget(Notice::Changed);
             }
             self.refreshes.release_overdue(self.answerer.vault_and_limits().0, Instant::now());

@@ -16,7 +16,7 @@ use vault_grant::{LineError, Notice, Reply};
 use vault_store::Vault;
 use vault_store::unlock::{Sources, resolve};
 
-use crate::serve::Asker;
+use crate::asker::Asker;
 
 /// Between two attempts: each may cost a key derivation.
 const PAUSE: Duration = Duration::from_secs(1);
