@@ -1,5 +1,5 @@
-//! The diary: one line per event in `<state root>/logs/hook.log`, and the same on standard error
-//! (which runc shows and crun does not).
+//! The diary: one line per event in `<state root>/logs/hook.log`, and the same on standard error,
+//! where the runtime gave us one (runc shows it when a start fails).
 //!
 //! Grown beyond its bound it is set aside as `hook.log.1`, and a new one begun.
 
@@ -76,7 +76,7 @@ fn is_at(file: &File, path: &Path) -> bool {
 }
 
 /// Messages quote peers: no control character may forge a line.
-fn one_line(message: &str) -> String {
+pub fn one_line(message: &str) -> String {
     message.replace('\n', "; ").chars().map(|c| if c.is_control() { '?' } else { c }).collect()
 }
 

@@ -24,6 +24,8 @@ mod neighbour;
 
 mod stop;
 
+mod last_words;
+
 use std::process::ExitCode;
 
 use nix::sys::stat::{Mode, umask};
@@ -78,14 +80,16 @@ fn act(invocation: &Invocation, state: &OciState) -> Exit {
     match plan::decide(invocation.stage, state) {
         Ok(Plan::Start(start)) => match start::start(&start, invocation.placement) {
             Ok(outcome) => {
-                outcome.remark.iter().for_each(|remark| diary.write(id, remark));
-                outcome.problems.iter().for_each(|problem| diary.write(id, problem));
-                diary.write(id, &outcome.to_string());
-                outcome.exit()
+                let mut lines: Vec<String> = outcome.remark.iter().cloned().collect();
+                lines.extend(outcome.problems.iter().cloned());
+                lines.push(outcome.to_string());
+                lines.iter().for_each(|line| diary.write(id, line));
+                said(outcome.exit(), &lines.join("\n"))
             }
             Err(why) => {
-                diary.write(id, &format!("{}: {why}", invocation.stage));
-                why.exit()
+                let line = format!("{}: {why}", invocation.stage);
+                diary.write(id, &line);
+                said(why.exit(), &line)
             }
         },
         Ok(Plan::Stop(stop)) => {
@@ -96,10 +100,19 @@ fn act(invocation: &Invocation, state: &OciState) -> Exit {
             Exit::Clean
         }
         Err(why) => {
-            diary.write(id, &format!("{}: {why}", invocation.stage));
-            undecided(invocation.stage, state)
+            let line = format!("{}: {why}", invocation.stage);
+            diary.write(id, &line);
+            said(undecided(invocation.stage, state), &line)
         }
     }
+}
+
+/// The exit status, and for a refusal the reason too.
+fn said(exit: Exit, reason: &str) -> Exit {
+    if exit == Exit::Refused {
+        last_words::say(reason);
+    }
+    exit
 }
 
 /// Whether the administrator of this node accepts a sidecar at that place.

@@ -115,4 +115,6 @@ fn a_launch_that_insists_does_not_start_on_the_hosts_network() {
     operator.podman(&["rm", "--force", "--ignore", "net-insists"]);
     operator.terokctl_ok(&["cleanup", "net-insists"]);
     assert_eq!(output.status.code(), Some(126));
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.contains("shares the host's network"), "{said}");
 }
