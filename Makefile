@@ -62,6 +62,9 @@ test-programs: build
 	@TEROK_TEST_PYTHON_CLIENTS=$$(tests/services/python-clients.sh $(CURDIR)/target/python-clients) \
 	    || echo 'skipped: Python clients of the broker'; \
 	export TEROK_TEST_PYTHON_CLIENTS; \
+	TEROK_TEST_KUBERNETES=$$(tests/docs/kubernetes.sh $(CURDIR)/target/kubernetes) \
+	    || echo 'skipped: schemas and policies of Kubernetes'; \
+	export TEROK_TEST_KUBERNETES; \
 	TEROK_TEST_PYTHON=$${TEROK_TEST_PYTHON:-$$(tests/signer/python-package.sh $(CURDIR)/target/python-package)} \
 	    || echo 'skipped: the Python package beside ours'; \
 	[ -z "$$TEROK_TEST_PYTHON" ] || export TEROK_TEST_PYTHON; \

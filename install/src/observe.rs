@@ -5,6 +5,7 @@
 
 mod clock;
 mod fold;
+mod grown;
 mod known;
 mod paint;
 mod podman;

@@ -1,6 +1,7 @@
 //! The documents hold: their blocks have a language, their commands and options exist, their links
-//! lead somewhere, manifests and tables can be parsed and name our things as the programs do, the
-//! tests they name are there, and the reference is what the schemas say.
+//! lead somewhere, manifests and tables can be parsed and name our things as the programs do, a
+//! cluster would take the manifests, the tests they name are there, and the reference is what the
+//! schemas say.
 //!
 //! That the commands do what they say is shown with real containers: in `tests/podman/docs.rs`,
 //! `tests/podman/recipes.rs` and `tests/runtimes/documented.rs`.
@@ -14,6 +15,8 @@ mod commands;
 mod links;
 
 mod manifests;
+
+mod cluster;
 
 mod named_tests;
 

@@ -15,7 +15,7 @@ const CLUSTER: &str = "kubernetes.md";
 /// Where root's state is; the documents of machines and nodes speak of root's.
 const STATE: &str = "/var/lib/terok/sandbox";
 
-fn blocks(language: &str) -> Vec<(Document, Block)> {
+pub(crate) fn blocks(language: &str) -> Vec<(Document, Block)> {
     let mut all = vec![];
     for document in documents() {
         for block in document.blocks().into_iter().filter(|block| block.language == language) {
@@ -31,7 +31,7 @@ fn manifests() -> Vec<Value> {
     of_clusters.flat_map(|(_, block)| yaml(&block.text).unwrap()).collect()
 }
 
-fn of_kind(kind: &str) -> Value {
+pub(crate) fn of_kind(kind: &str) -> Value {
     let manifest = manifests().into_iter().find(|manifest| manifest["kind"] == kind);
     manifest.unwrap_or_else(|| panic!("no manifest of a {kind}"))
 }
@@ -144,7 +144,6 @@ fn containerds_table_names_the_wrapper_and_its_file_what_the_wrapper_reads() {
     }
 }
 
-/// podman's line is typed with other arguments; what is ours in it is an option that there is.
 #[test]
 fn the_wrappers_options_in_the_documents_are_the_wrappers() {
     let known = source("hook/src/runtime/settings.rs");

@@ -9,17 +9,6 @@ use std::process::{Command, Output, Stdio};
 use tempfile::TempDir;
 use terok_tests::programs::Programs;
 
-const ALL: [&str; 8] = [
-    "terokctl",
-    "terok-hook",
-    "terok-runtime",
-    "terok-supervisor",
-    "terok-vault-keeper",
-    "terok-token-broker",
-    "terok-ssh-signer",
-    "terok-git-gate",
-];
-
 pub(crate) struct Desk {
     directory: TempDir,
 }
@@ -34,12 +23,7 @@ impl Desk {
         for directory in ["", "home"] {
             fs::set_permissions(desk.path(directory), Permissions::from_mode(0o755)).unwrap();
         }
-        let built = Programs::built();
-        for name in ALL {
-            let (from, to) = (built.path(name), desk.path("build").join(name));
-            // A link costs nothing but needs the same file system.
-            fs::hard_link(&from, &to).or_else(|_| fs::copy(&from, &to).map(drop)).unwrap();
-        }
+        Programs::installed_in(&desk.path("build"));
         desk
     }
 
@@ -59,6 +43,13 @@ impl Desk {
     pub(crate) fn write(&self, path: &Path, text: &str) {
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, text).unwrap();
+    }
+
+    /// A vault, open until `vault lock`.
+    pub(crate) fn make_vault(&self) {
+        let file = self.path("passphrase");
+        self.write(&file, "correct horse\n");
+        self.ok(&["vault", "init", "--passphrase-file", file.to_str().unwrap()]);
     }
 
     /// A program on PATH, before every other.

@@ -14,3 +14,5 @@ mod for_everybody;
 mod python_package;
 
 mod obstacles;
+
+mod upstream;

@@ -6,12 +6,6 @@ use serde_json::Value;
 
 use crate::desk::Desk;
 
-fn vault(desk: &Desk) {
-    let file = desk.path("passphrase");
-    desk.write(&file, "correct horse\n");
-    desk.ok(&["vault", "init", "--passphrase-file", file.to_str().unwrap()]);
-}
-
 #[test]
 fn setup_needs_no_firewall_no_name_server_and_not_even_podman() {
     let desk = Desk::new();
@@ -23,7 +17,7 @@ fn setup_needs_no_firewall_no_name_server_and_not_even_podman() {
 fn a_vault_opens_without_systemd_and_without_a_desktop() {
     let desk = Desk::new();
     // No systemd-creds, no D-Bus, no terminal; only what the session has.
-    vault(&desk);
+    desk.make_vault();
     assert_eq!(desk.ok(&["vault", "list", "--json"]).trim(), "[]");
     let status: Value = serde_json::from_str(&desk.ok(&["vault", "status", "--json"])).unwrap();
     assert!(status.to_string().contains("keyring") || status.to_string().contains("session"));
@@ -48,7 +42,7 @@ fn a_setup_that_fails_changes_neither_hooks_nor_podmans_file() {
 #[test]
 fn a_credential_its_route_and_its_token_are_a_command_each() {
     let desk = Desk::new();
-    vault(&desk);
+    desk.make_vault();
     let file = desk.path("token");
     desk.write(&file, "ghp_real\n");
     desk.ok(&["vault", "add", "github", "--from-file", file.to_str().unwrap()]);
@@ -96,7 +90,7 @@ fn doctor_ends_well_with_warnings_and_says_what_they_are() {
         "case $1 in --version) echo podman version 4.3.1 ;; *) echo '[]' ;; esac",
     );
     desk.ok(&["setup", "--no-verify"]);
-    vault(&desk);
+    desk.make_vault();
     desk.write(&desk.path("home/.local/share/terok/vault/routes.json"), "{}");
     // Without git the gate cannot start, which is a warning and nothing broken.
     let output = desk.say(&["doctor", "--json"]);

@@ -12,7 +12,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
 
-use stage::{PRIVATE, Stage, files_below, ok, workspace};
+use stage::{Stage, files_below, ok, workspace};
+use terok_tests::programs::{Programs, WRAPPER};
 
 #[test]
 fn an_installation_has_everything_and_setup_finds_it() {
@@ -129,11 +130,11 @@ fn the_changelog_names_this_version_and_its_formats() {
 fn every_program_answers(stage: &Stage, prefix: &Path) {
     let said = ok(stage.terokctl(prefix).args(["version", "--verbose"]));
     let version = env!("CARGO_PKG_VERSION");
-    for program in PRIVATE {
+    for program in Programs::private() {
         let path = prefix.join("libexec/terok").join(program);
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o7777, 0o755, "{program}");
         // The wrapper says the version of the runtime it stands in front of.
-        let expected = if program == "terok-runtime" { "real runtime" } else { version };
+        let expected = if program == WRAPPER { "real runtime" } else { version };
         let line = said.lines().find(|line| line.starts_with(program));
         assert!(line.is_some_and(|line| line.contains(expected)), "{said}");
     }

@@ -9,17 +9,6 @@ use std::time::SystemTime;
 use tempfile::TempDir;
 use terok_tests::programs::Programs;
 
-/// Everything beside terokctl.
-pub(crate) const PRIVATE: [&str; 7] = [
-    "terok-hook",
-    "terok-runtime",
-    "terok-supervisor",
-    "terok-vault-keeper",
-    "terok-token-broker",
-    "terok-ssh-signer",
-    "terok-git-gate",
-];
-
 pub(crate) struct Stage {
     directory: TempDir,
 }
@@ -31,7 +20,7 @@ impl Stage {
         fs::create_dir(stage.programs()).unwrap();
         fs::create_dir(stage.path("home")).unwrap();
         let built = Programs::built();
-        for program in PRIVATE.into_iter().chain(["terokctl"]) {
+        for program in Programs::all() {
             let to = stage.programs().join(program);
             ok(Command::new("strip").arg("-o").arg(&to).arg(built.path(program)));
         }
@@ -47,7 +36,7 @@ impl Stage {
     }
 
     pub(crate) fn every_program(&self) -> impl Iterator<Item = PathBuf> {
-        PRIVATE.into_iter().chain(["terokctl"]).map(|program| self.programs().join(program))
+        Programs::all().map(|program| self.programs().join(program))
     }
 
     /// As if they had been built anew.

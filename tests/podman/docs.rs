@@ -3,6 +3,8 @@
 
 use terok_tests::document::Document;
 
+use crate::debian::Debian;
+use crate::github::{self, Github};
 use crate::operator::{self, Operator};
 use crate::session::Session;
 
@@ -50,13 +52,27 @@ fn play(operator: &Operator, name: &str) {
     if name == "gate.md" {
         session.ok(UPSTREAM);
     }
-    for block in document.blocks() {
-        if block.language == "sh" && block.attributes.is_empty() {
-            let played = session.play(&block.text);
-            let (line, text) = (block.line, played.text);
-            println!("{name}:{line}:\n{text}");
-            assert_eq!(played.status, 0, "{name}:{line}:\n{}\n{text}", block.text);
-        }
+    let _debian = (name == "tutorial.md").then(|| Debian::without_agent(operator));
+    let mut github = None;
+    for block in document.blocks().into_iter().filter(|block| block.language == "sh") {
+        let expected = match block.attributes.as_str() {
+            "" => 0,
+            github::ATTRIBUTE => {
+                github = github.or_else(|| Github::start(&session));
+                if github.is_none() {
+                    continue;
+                }
+                github::status_after(&block.text)
+            }
+            _ => continue,
+        };
+        let played = session.play(&block.text);
+        let (line, text) = (block.line, played.text);
+        println!("{name}:{line}:\n{text}");
+        assert_eq!(played.status, expected, "{name}:{line}:\n{}\n{text}", block.text);
+    }
+    if let Some(github) = github {
+        assert_eq!(github.asked(), "a shell\ngit-upload-pack 'me/web.git'\n");
     }
 }
 

@@ -61,6 +61,10 @@ mod uninstall;
 
 mod demo;
 
+mod debian;
+
+mod github;
+
 mod docs;
 
 mod recipes;

@@ -84,7 +84,7 @@ impl<'o> Agents<'o> {
 impl Drop for Agents<'_> {
     fn drop(&mut self) {
         self.0.podman(&["rm", "--force", "--ignore", "terok-agents"]);
-        self.0.podman(&["untag", IMAGE]);
+        self.0.podman(&["rmi", "--force", IMAGE, "localhost/agent"]);
     }
 }
 

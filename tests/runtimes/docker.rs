@@ -2,7 +2,7 @@
 //! its own. Debian's Docker is older than `docker run --annotation`: the sidecar's path goes in as
 //! a variable, which the container itself does not see.
 
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use serde_json::{Value, json};
 
@@ -71,16 +71,7 @@ fn daemon_json(place: &Place) -> Value {
 
 /// The place's root directory as an image of this name.
 pub(crate) fn import(place: &Place, image: &str) {
-    let mut tar = Command::new("tar")
-        .arg("-C")
-        .arg(place.rootfs())
-        .args(["-c", "."])
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let archive = tar.stdout.take().expect("its output is a pipe");
-    ok(docker(place).args(["import", "-", image]).stdin(archive));
-    assert!(tar.wait().unwrap().success());
+    place.import_into(docker(place), image);
 }
 
 #[test]

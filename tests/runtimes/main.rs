@@ -42,3 +42,5 @@ mod docker;
 
 // What the documents say about them.
 mod documented;
+
+mod cluster;

@@ -14,7 +14,7 @@ use tempfile::TempDir;
 use terok_shared::layout::StateRoot;
 use terok_shared::process::Process;
 use terok_tests::eventually::eventually;
-use terok_tests::programs::Programs;
+use terok_tests::programs::{Programs, WRAPPER};
 use terok_tests::upstream::{ANSWER, Upstream};
 
 /// What the upstream must see and no container has.
@@ -179,6 +179,36 @@ impl Place {
             .env("CONTAINERS_CONF", self.containers_conf())
             .stdin(Stdio::null());
         command
+    }
+
+    /// Has podman, not told what to do yet, call the wrapper in the place of `runtime`, and no hooks
+    /// directory.
+    pub(crate) fn use_wrapper(&self, podman: &mut Command, runtime: &str) {
+        podman
+            .env("CONTAINERS_CONF", self.containers_conf_without_hooks())
+            .arg("--runtime")
+            .arg(self.installed(WRAPPER))
+            .args(["--runtime-flag", &format!("terok-real-runtime={runtime}")]);
+    }
+
+    /// Completes `podman run` with the sockets, the root directory and the request: it is served, and
+    /// in the end nothing is left.
+    #[track_caller]
+    pub(crate) fn expect_served_on_sockets(&self, mut podman_run: Command) {
+        podman_run.args(["--volume", &format!("{}:/run/terok:ro", self.sockets())]);
+        podman_run.arg("--rootfs").arg(self.rootfs()).args(["sh", "-c", &self.request()]);
+        self.expect_served(&podman_run.output().unwrap());
+        self.expect_gone();
+    }
+
+    /// Has an engine, not told what to do yet, take the root directory for an image of this name.
+    pub(crate) fn import_into(&self, mut engine: Command, image: &str) {
+        let mut tar = Command::new("tar");
+        tar.arg("-C").arg(self.rootfs()).args(["-c", "."]).stdout(Stdio::piped());
+        let mut tar = tar.spawn().unwrap();
+        let archive = tar.stdout.take().expect("its output is a pipe");
+        ok(engine.args(["import", "-", image]).stdin(archive));
+        assert!(tar.wait().unwrap().success());
     }
 
     /// The container got the upstream's answer, and the upstream the real credential.

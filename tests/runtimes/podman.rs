@@ -7,7 +7,7 @@ use crate::machine::Runtime;
 use crate::place::{Place, ok};
 use crate::skip;
 
-const PROGRAMS: [&str; 5] = ["podman", "conmon", "busybox", "curl", "unshare"];
+pub(crate) const PROGRAMS: [&str; 5] = ["podman", "conmon", "busybox", "curl", "unshare"];
 
 /// How podman comes to call our hooks.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -31,19 +31,12 @@ fn podman_run_in(
     network: &str,
 ) -> Command {
     let mut command = podman;
-    store(&mut command, place);
+    command.args(store(place));
     match way {
         Way::HooksDirectory => {
             command.args(["--runtime", runtime.name()]);
         }
-        Way::Wrapper => {
-            command
-                .env("CONTAINERS_CONF", place.containers_conf_without_hooks())
-                .arg("--runtime")
-                .arg(place.installed("terok-runtime"))
-                .arg("--runtime-flag")
-                .arg(format!("terok-real-runtime={}", runtime.name()));
-        }
+        Way::Wrapper => place.use_wrapper(&mut command, runtime.name()),
     }
     command.args(["run", "--rm", network, "--annotation", &place.annotation()]);
     // This root may lack CAP_SYS_RESOURCE: limits stay as they are.
@@ -55,12 +48,22 @@ fn podman_run_in(
     command
 }
 
-/// Images and containers of its own, apart from the machine's.
-fn store(command: &mut Command, place: &Place) {
-    for (option, below) in [("--root", "store"), ("--runroot", "runroot"), ("--tmpdir", "tmpdir")] {
-        command.arg(option).arg(place.path(below));
-    }
-    command.args(["--storage-driver", "vfs"]);
+/// Options for images and containers of its own, apart from the machine's.
+pub(crate) fn store(place: &Place) -> [String; 4] {
+    let below = |option, directory| format!("--{option}={}", place.path(directory).display());
+    [
+        below("root", "store"),
+        below("runroot", "runroot"),
+        below("tmpdir", "tmpdir"),
+        "--storage-driver=vfs".to_owned(),
+    ]
+}
+
+/// podman with that store, not told what to do yet.
+pub(crate) fn in_store(place: &Place) -> Command {
+    let mut podman = place.command(&skip::program("podman"));
+    podman.args(store(place));
+    podman
 }
 
 fn serves(runtime: Runtime, way: Way) {
@@ -69,15 +72,7 @@ fn serves(runtime: Runtime, way: Way) {
         return;
     }
     let place = Place::new();
-    let output = podman_run(&place, runtime, way)
-        .args(["--volume", &format!("{}:/run/terok:ro", place.sockets())])
-        .arg("--rootfs")
-        .arg(place.rootfs())
-        .args(["sh", "-c", &place.request()])
-        .output()
-        .unwrap();
-    place.expect_served(&output);
-    place.expect_gone();
+    place.expect_served_on_sockets(podman_run(&place, runtime, way));
 }
 
 #[test]

@@ -1,6 +1,6 @@
 #!/bin/bash
-# What tests/runtimes needs beyond tests/podman: Debian's containerd and Docker, and a
-# service manager for units.
+# What tests/runtimes needs beyond tests/podman: Debian's containerd and Docker, a service
+# manager for units, and kubectl.
 #
 #   prerequisites.sh
 #
@@ -18,6 +18,7 @@ readonly wanted=(
     "busybox-static /usr/bin/busybox"
     "curl /usr/bin/curl"
     "systemd /lib/systemd/systemd"
+    "kubernetes-client /usr/bin/kubectl"
 )
 
 packages=()

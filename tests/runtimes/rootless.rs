@@ -7,6 +7,9 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
 
+use serde_json::json;
+use terok_tests::upstream::ANSWER;
+
 use crate::place::{Place, ok};
 use crate::skip;
 
@@ -30,20 +33,10 @@ fn podman(place: &Place) -> Command {
 fn a_rootless_container_on_the_wrapper_is_served() {
     let Some(runtime) = runtime("rootless podman on the wrapper") else { return };
     let place = Place::new();
-    let output = podman(&place)
-        .env("CONTAINERS_CONF", place.containers_conf_without_hooks())
-        .arg("--runtime")
-        .arg(place.installed("terok-runtime"))
-        .args(["--runtime-flag", &format!("terok-real-runtime={runtime}")])
-        .args(["run", "--rm", "--network=none", "--annotation", &place.annotation()])
-        .args(["--volume", &format!("{}:/run/terok:ro", place.sockets())])
-        .arg("--rootfs")
-        .arg(place.rootfs())
-        .args(["sh", "-c", &place.request()])
-        .output()
-        .unwrap();
-    place.expect_served(&output);
-    place.expect_gone();
+    let mut podman = podman(&place);
+    place.use_wrapper(&mut podman, &runtime);
+    podman.args(["run", "--rm", "--network=none", "--annotation", &place.annotation()]);
+    place.expect_served_on_sockets(podman);
 }
 
 #[test]
@@ -52,11 +45,9 @@ fn a_pod_of_kube_play_with_the_annotation_is_served() {
         return;
     }
     let place = Place::new();
-    let archive = place.path("image.tar");
-    ok(Command::new("tar").arg("-C").arg(place.rootfs()).arg("-cf").arg(&archive).arg("."));
-    ok(podman(&place).args(["import", "--quiet"]).arg(&archive).arg(IMAGE));
+    place.import_into(podman(&place), IMAGE);
     let manifest = place.path("pod.yaml");
-    fs::write(&manifest, pod(&place)).unwrap();
+    fs::write(&manifest, pod(&place, &[("main", &place.request())])).unwrap();
     ok(podman(&place).args(["kube", "play", "--network=none"]).arg(&manifest));
     let status = ok(podman(&place).args(["wait", "web-main"]));
     let output: Output = podman(&place).args(["logs", "web-main"]).output().unwrap();
@@ -68,8 +59,47 @@ fn a_pod_of_kube_play_with_the_annotation_is_served() {
     ok(podman(&place).args(["rmi", IMAGE]));
 }
 
-/// As docs/kubernetes.md has it.
-fn pod(place: &Place) -> String {
+/// Whichever starts first has the supervisor; the pod's loopback belongs to both.
+#[test]
+fn two_containers_of_a_pod_of_kube_play_are_served_by_one_supervisor() {
+    if runtime("a pod of two containers").is_none() {
+        return;
+    }
+    let place = Place::new();
+    place.amend("loopback", json!({"vault": 9419}));
+    place.import_into(podman(&place), IMAGE);
+    let manifest = place.path("pod.yaml");
+    fs::write(&manifest, pod(&place, &[("main", "sleep 60"), ("side", "sleep 60")])).unwrap();
+    ok(podman(&place).args(["kube", "play", "--network=none"]).arg(&manifest));
+    for request in [place.request(), place.request_on_loopback()] {
+        for name in ["web-main", "web-side"] {
+            let answer = ok(podman(&place).args(["exec", name, "/bin/sh", "-c", &request]));
+            assert_eq!(answer, ANSWER, "{name}: {}", place.diary());
+        }
+    }
+    let diary = place.diary();
+    assert_eq!(diary.matches("listening after").count(), 1, "{diary}");
+    assert_eq!(diary.matches("serves this sidecar already").count(), 1, "{diary}");
+    ok(podman(&place).args(["kube", "down"]).arg(&manifest));
+    place.expect_gone();
+    ok(podman(&place).args(["rmi", IMAGE]));
+}
+
+/// As docs/runtimes.md has it, with these containers and what they run.
+fn pod(place: &Place, containers: &[(&str, &str)]) -> String {
+    let containers = containers.iter().map(|(name, script)| {
+        format!(
+            r#"  - name: {name}
+    image: {IMAGE}
+    imagePullPolicy: Never
+    command: ["/bin/sh", "-c", "{script}"]
+    volumeMounts:
+    - name: terok
+      mountPath: /run/terok
+      readOnly: true
+"#
+        )
+    });
     format!(
         r#"apiVersion: v1
 kind: Pod
@@ -80,22 +110,14 @@ metadata:
 spec:
   restartPolicy: Never
   containers:
-  - name: main
-    image: {IMAGE}
-    imagePullPolicy: Never
-    command: ["/bin/sh", "-c", "{request}"]
-    volumeMounts:
-    - name: terok
-      mountPath: /run/terok
-      readOnly: true
-  volumes:
+{containers}  volumes:
   - name: terok
     hostPath:
       path: {sockets}
       type: Directory
 "#,
         sidecar = place.sidecar(),
-        request = place.request(),
+        containers = containers.collect::<String>(),
         sockets = place.sockets(),
     )
 }

@@ -8,11 +8,10 @@ use std::process::{Command, Output};
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use terok_tests::programs::{self, Programs};
+use terok_tests::programs::{HOOK, Programs, WRAPPER};
 
 /// What the script exits with.
 pub(crate) const STATUS: i32 = 7;
-const WRAPPER: &str = "terok-runtime";
 
 pub(crate) struct StandIn {
     directory: TempDir,
@@ -29,12 +28,7 @@ impl StandIn {
             let mode = fs::Permissions::from_mode(0o700);
             fs::set_permissions(stand_in.path(directory), mode).unwrap();
         }
-        let built = Programs::built();
-        for program in [WRAPPER, programs::HOOK] {
-            let (from, to) = (built.path(program), stand_in.path("programs").join(program));
-            // A link costs nothing but needs the same file system.
-            fs::hard_link(&from, &to).or_else(|_| fs::copy(&from, &to).map(drop)).unwrap();
-        }
+        Programs::installed_in(&stand_in.path("programs"));
         let keeps = stand_in.path("given");
         let script = format!(
             "#!/bin/sh\nprintf '%s\\n' \"$@\" >{}\n{{ cat <&5; }} 2>/dev/null\nexit {STATUS}\n",
@@ -59,7 +53,7 @@ impl StandIn {
     }
 
     pub(crate) fn hook(&self) -> PathBuf {
-        self.path("programs").join(programs::HOOK)
+        self.path("programs").join(HOOK)
     }
 
     pub(crate) fn sidecar(&self) -> PathBuf {

@@ -4,12 +4,13 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use terok_shared::service::Service;
+
 use crate::terokctl::TEROKCTL;
 
 pub const HOOK: &str = "terok-hook";
+pub const WRAPPER: &str = "terok-runtime";
 pub const SUPERVISOR: &str = "terok-supervisor";
-const SERVICES: [&str; 4] =
-    ["terok-vault-keeper", "terok-token-broker", "terok-ssh-signer", "terok-git-gate"];
 
 #[derive(Clone, Debug)]
 pub struct Programs {
@@ -21,7 +22,7 @@ impl Programs {
     pub fn built() -> Self {
         let named = std::env::var_os("TEROK_TEST_PROGRAMS").map(PathBuf::from);
         let programs = Self { directory: named.unwrap_or_else(beside_the_test) };
-        for name in Self::names() {
+        for name in Self::private() {
             let path = programs.path(name);
             assert!(path.exists(), "{} is missing: cargo build --workspace", path.display());
         }
@@ -30,12 +31,18 @@ impl Programs {
 
     /// The same programs in another directory, for a test that takes one away or replaces it.
     pub fn installed_in(directory: &Path) -> Self {
-        let built = Self::built();
         let programs = Self { directory: directory.to_owned() };
-        for name in Self::names().chain([TEROKCTL]) {
-            link(&built.path(name), &programs.path(name));
-        }
+        Self::all().for_each(|name| programs.link_built(name));
         programs
+    }
+
+    /// The file names of all programs beside terokctl: what `terokctl setup` installs.
+    pub fn private() -> impl Iterator<Item = &'static str> {
+        [HOOK, WRAPPER, SUPERVISOR].into_iter().chain(Service::ALL.map(Service::program))
+    }
+
+    pub fn all() -> impl Iterator<Item = &'static str> {
+        Self::private().chain([TEROKCTL])
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
@@ -61,17 +68,14 @@ impl Programs {
     /// Puts the real program back.
     pub fn restore(&self, name: &str) {
         self.remove(name);
-        link(&Self::built().path(name), &self.path(name));
+        self.link_built(name);
     }
 
-    fn names() -> impl Iterator<Item = &'static str> {
-        [HOOK, SUPERVISOR].into_iter().chain(SERVICES)
+    fn link_built(&self, name: &str) {
+        let (from, to) = (Self::built().path(name), self.path(name));
+        // A link costs nothing but needs the same file system.
+        fs::hard_link(&from, &to).or_else(|_| fs::copy(&from, &to).map(drop)).unwrap();
     }
-}
-
-/// A link costs nothing but needs the same file system.
-fn link(from: &Path, to: &Path) {
-    fs::hard_link(from, to).or_else(|_| fs::copy(from, to).map(drop)).unwrap();
 }
 
 /// `<target>/<profile>/deps/<test>` is where cargo puts a test.

@@ -20,6 +20,31 @@ pub struct Sshd {
 
 /// A host of its own kind of key; `None`, with a word about it, where no sshd is installed.
 pub fn start(host_key: &str, authorized: &[String]) -> Option<Sshd> {
+    start_by(Command::new(SSHD), "", host_key, authorized)
+}
+
+/// A host that is like those of repositories: its one account is `git`, and whatever is asked there
+/// is `command`'s to answer (sshd_config(5), ForceCommand), in `home`.
+pub fn start_of_git(home: &Path, command: &Path, authorized: &[String]) -> Option<Sshd> {
+    // In a mount namespace of its own, where our user has that name.
+    let (uid, gid) = (nix::unistd::geteuid(), nix::unistd::getegid());
+    let users = home.join("passwd");
+    fs::write(&users, format!("git:x:{uid}:{gid}::{}:/bin/sh\n", home.display())).unwrap();
+    let mut sshd = Command::new("unshare");
+    sshd.args(["--user", "--map-current-user", "--keep-caps", "--mount", "sh", "-c"])
+        .arg("mount --bind \"$0\" /etc/passwd && exec \"$@\"")
+        .arg(users)
+        .arg(SSHD);
+    let settings = format!("ForceCommand {}\n", command.display());
+    start_by(sshd, &settings, "ed25519", authorized)
+}
+
+fn start_by(
+    mut sshd: Command,
+    settings: &str,
+    host_key: &str,
+    authorized: &[String],
+) -> Option<Sshd> {
     if !Path::new(SSHD).exists() {
         println!("skipped: no {SSHD} on this machine (package openssh-server)");
         return None;
@@ -41,7 +66,7 @@ pub fn start(host_key: &str, authorized: &[String]) -> Option<Sshd> {
     let text = format!(
         "ListenAddress 127.0.0.1\nPort {port}\nHostKey {}\nAuthorizedKeysFile {}\n\
          PidFile none\nStrictModes no\nUsePAM no\nPasswordAuthentication no\n\
-         KbdInteractiveAuthentication no\nPermitRootLogin prohibit-password\nLogLevel INFO\n",
+         KbdInteractiveAuthentication no\nPermitRootLogin prohibit-password\nLogLevel INFO\n{settings}",
         key.display(),
         keys.display()
     );
@@ -52,7 +77,7 @@ pub fn start(host_key: &str, authorized: &[String]) -> Option<Sshd> {
         fs::set_permissions("/run/sshd", fs::Permissions::from_mode(0o755)).unwrap();
     }
     let log = File::create(directory.path().join("log")).unwrap();
-    let process = Command::new(SSHD)
+    let process = sshd
         .args(["-D", "-e", "-f"])
         .arg(&configuration)
         .stdin(Stdio::null())
@@ -98,8 +123,13 @@ impl Sshd {
 
     /// A line of known_hosts for this host.
     pub fn known_host(&self) -> String {
+        self.known_host_as(&format!("[127.0.0.1]:{}", self.port))
+    }
+
+    /// The same under a name that it is given.
+    pub fn known_host_as(&self, name: &str) -> String {
         let key = fs::read_to_string(self.directory.path().join("host.pub")).unwrap();
-        format!("[127.0.0.1]:{} {}", self.port, key.trim_end())
+        format!("{name} {}", key.trim_end())
     }
 
     pub fn log(&self) -> String {

@@ -1,4 +1,4 @@
-//! An upstream on the loopback that keeps what it is sent and answers every request alike.
+//! An upstream on the loopback that keeps what it is sent and answers every request.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
@@ -21,8 +21,14 @@ impl Default for Upstream {
 }
 
 impl Upstream {
-    /// Serves until the test's process ends.
+    /// Answers every request alike.
     pub fn start() -> Self {
+        Self::answering("", |_| ANSWER.to_owned())
+    }
+
+    /// Answers a request, of which `answer` sees head and body, with these lines in the head. Serves
+    /// until the test's process ends.
+    pub fn answering(headers: &'static str, answer: fn(&str) -> String) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let port = listener.local_addr().unwrap().port();
         let seen = Arc::new(Mutex::new(Vec::new()));
@@ -30,7 +36,7 @@ impl Upstream {
         thread::spawn(move || {
             for client in listener.incoming().flatten() {
                 let keep = Arc::clone(&keep);
-                thread::spawn(move || serve(client, &keep));
+                thread::spawn(move || serve(client, &keep, headers, answer));
             }
         });
         Self { port, seen }
@@ -54,12 +60,13 @@ impl Upstream {
     }
 }
 
-fn serve(client: TcpStream, seen: &Mutex<Vec<String>>) {
+fn serve(client: TcpStream, seen: &Mutex<Vec<String>>, headers: &str, answer: fn(&str) -> String) {
     let mut client = BufReader::new(client);
     while let Some(request) = read(&mut client) {
+        let body = answer(&request);
         seen.lock().unwrap().push(request);
-        let length = ANSWER.len();
-        let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n{ANSWER}");
+        let length = body.len();
+        let answer = format!("HTTP/1.1 200 OK\r\n{headers}Content-Length: {length}\r\n\r\n{body}");
         if client.get_mut().write_all(answer.as_bytes()).is_err() {
             return;
         }

@@ -32,8 +32,8 @@ use crate::credential_name::SSH;
 use crate::directories::Directories;
 use crate::output::remark;
 use crate::private_file;
+use crate::setup::SUPERVISOR;
 
-const SUPERVISOR: &str = "terok-supervisor";
 /// The supervisor binds its sockets before anything slow.
 const BOUND_WITHIN: Duration = Duration::from_secs(5);
 /// What a supervisor needs to end its children, and a little more.

@@ -15,9 +15,9 @@ use crate::Failure;
 use crate::cli::InjectArgs;
 use crate::directories::Directories;
 use crate::output::tell;
+use crate::setup::HOOK;
 
 const CONFIG: &str = "config.json";
-const HOOK: &str = "terok-hook";
 
 #[derive(Debug)]
 enum InjectError {

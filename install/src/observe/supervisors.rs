@@ -13,7 +13,7 @@ use terok_shared::container::ContainerId;
 use terok_shared::process::Process;
 use terok_shared::service::Service;
 
-const PROGRAM: &str = "terok-supervisor";
+use crate::setup::SUPERVISOR;
 
 /// One running supervisor, by its own words.
 #[derive(Debug, Clone)]
@@ -43,7 +43,7 @@ pub(super) fn orphans(programs: &Path) -> io::Result<Vec<(Service, Process)>> {
     let all = processes()?;
     let supervisors: Vec<i32> = all
         .iter()
-        .filter(|(_, words)| program(words) == Some(OsStr::new(PROGRAM)))
+        .filter(|(_, words)| program(words) == Some(OsStr::new(SUPERVISOR)))
         .map(|(process, _)| process.pid())
         .collect();
     let orphan = |(process, words): (Process, Vec<Vec<u8>>)| {
@@ -106,7 +106,7 @@ fn program(words: &[Vec<u8>]) -> Option<&OsStr> {
 }
 
 fn read(process: Process, words: &[Vec<u8>]) -> Option<Supervisor> {
-    if program(words)? != PROGRAM {
+    if program(words)? != SUPERVISOR {
         return None;
     }
     let value = |option: &str| {

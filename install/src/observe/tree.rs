@@ -22,18 +22,25 @@ pub(super) fn end(process: Process) -> Result<String, String> {
     } else {
         return process.kill().map(|()| format!("ended {pid}")).map_err(|why| why.to_string());
     }
-    let deadline = Instant::now() + LEAVING;
-    while process.is_alive() && Instant::now() < deadline {
-        thread::sleep(Duration::from_millis(10));
-    }
-    if process.is_alive() {
+    if !leaves(process) {
         signal_group(pid, Signal::SIGKILL)?;
+        // On a busy machine that takes a moment, in which a hook would still find it.
+        leaves(process);
     }
     for stray in session_members(pid).unwrap_or_default() {
         // One that ends in this moment is fine.
         let _ = stray.kill();
     }
     Ok(format!("ended supervisor {pid}"))
+}
+
+/// Waits for its end; whether it came in time.
+fn leaves(process: Process) -> bool {
+    let deadline = Instant::now() + LEAVING;
+    while process.is_alive() && Instant::now() < deadline {
+        thread::sleep(Duration::from_millis(10));
+    }
+    !process.is_alive()
 }
 
 fn is_leader(process: Process) -> bool {
@@ -50,7 +57,9 @@ fn signal_group(leader: i32, signal: Signal) -> Result<(), String> {
 
 #[cfg(test)]
 mod tests {
-    use std::process::Command;
+    use std::io::Read;
+    use std::os::unix::process::CommandExt;
+    use std::process::{Command, Stdio};
 
     use super::*;
 
@@ -61,5 +70,18 @@ mod tests {
         end(process).unwrap();
         assert!(!child.wait().unwrap().success());
         assert!(end(process).unwrap().contains("by itself"));
+    }
+
+    #[test]
+    fn a_leader_that_does_not_leave_is_killed_and_gone_on_return() {
+        let mut shell = Command::new("sh");
+        shell.args(["-c", "trap '' TERM; echo ready; sleep 60; :"]).process_group(0);
+        let mut child = shell.stdout(Stdio::piped()).spawn().unwrap();
+        let mut said = [0; 6];
+        child.stdout.take().unwrap().read_exact(&mut said).unwrap();
+        let process = Process::of(i32::try_from(child.id()).unwrap()).unwrap();
+        end(process).unwrap();
+        assert!(!process.is_alive());
+        child.wait().unwrap();
     }
 }

@@ -13,12 +13,9 @@ use crate::Failure;
 use crate::cli::observe::VersionArgs;
 use crate::directories::Directories;
 use crate::output::{print, print_json, table};
-use crate::setup::PROGRAMS;
+use crate::setup::{PROGRAMS, WRAPPER};
 
 pub(super) const OURS: &str = env!("CARGO_PKG_VERSION");
-
-/// Passes every argument on to the real runtime, `--version` too.
-const WRAPPER: &str = "terok-runtime";
 
 #[derive(Debug, Serialize)]
 struct Versions {
@@ -91,6 +88,7 @@ fn of(path: &Path, name: &str) -> Result<String, String> {
     if !path.exists() {
         return Err("missing".to_owned());
     }
+    // It passes every argument on, this one too.
     if name == WRAPPER {
         return Err("(says the real runtime's)".to_owned());
     }

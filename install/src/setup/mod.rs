@@ -24,7 +24,7 @@ pub(crate) use self::command::{run_setup, run_uninstall};
 pub(crate) use self::containers_conf::Lookup;
 pub(crate) use self::hook_config::{PYTHON_PREFIX, PythonHooks, STAGES};
 pub(crate) use self::places::Places;
-pub(crate) use self::programs::{HOOK, PROGRAMS};
+pub(crate) use self::programs::{HOOK, PROGRAMS, SUPERVISOR, WRAPPER};
 pub(crate) use self::report::{Outcome, Report};
 
 use self::changes::{Fault, Journal};

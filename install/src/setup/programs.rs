@@ -15,14 +15,17 @@ use super::changes::{Change, make_dirs};
 use super::places::{Operator, Places};
 use super::report::Step;
 
-/// The hook; the others are started by it or by the supervisor, from beside it.
+/// The hook; it starts the supervisor, and that the services, from beside it.
 pub(crate) const HOOK: &str = "terok-hook";
+pub(crate) const SUPERVISOR: &str = "terok-supervisor";
+/// Takes a runtime's place where there is no hooks directory.
+pub(crate) const WRAPPER: &str = "terok-runtime";
 
 /// Everything that must lie in the directory.
 pub(crate) const PROGRAMS: [&str; 7] = [
     HOOK,
-    "terok-runtime",
-    "terok-supervisor",
+    WRAPPER,
+    SUPERVISOR,
     "terok-vault-keeper",
     "terok-token-broker",
     "terok-ssh-signer",

@@ -1,4 +1,5 @@
-//! Upstreams that ask for a credential: HTTP with Basic authentication, and a real sshd.
+//! Upstreams that ask for a credential: HTTP with Basic authentication, and the same over TLS. A real
+//! sshd is `tests/operator/upstream.rs`.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
@@ -57,6 +58,19 @@ fn listening_git(machine: &Machine) {
     );
 }
 
+/// And the credential is in none of git's arguments, variables and settings.
+#[track_caller]
+fn the_next_commit_comes_too(place: &Place) {
+    let tip = place.commit("second");
+    place.git("tree", &["push", "-q", "origin", "trunk"]);
+    place.git("upstream.git", &["update-server-info"]);
+    place.machine.ok(&["gate", "sync", "web"]);
+    assert_eq!(place.in_mirror(&["rev-parse", "trunk"]), tip);
+    let given = place.machine.read("given");
+    assert!(given.contains("credential-helper") && !given.contains(CREDENTIAL), "{given}");
+    assert!(!place.machine.read("state/gate/web.git/config").contains(CREDENTIAL));
+}
+
 #[test]
 fn the_vaults_credential_opens_an_upstream_and_is_written_nowhere() {
     let place = Place::on(Machine::furnished());
@@ -67,14 +81,7 @@ fn the_vaults_credential_opens_an_upstream_and_is_written_nowhere() {
     let words = ["gate", "init", "web", "--from", &url, "--credential", "github"];
     place.machine.ok(&words);
     assert_eq!(place.in_mirror(&["rev-parse", "trunk"]).len(), 40);
-    let tip = place.commit("second");
-    place.git("tree", &["push", "-q", "origin", "trunk"]);
-    place.git("upstream.git", &["update-server-info"]);
-    place.machine.ok(&["gate", "sync", "web"]);
-    assert_eq!(place.in_mirror(&["rev-parse", "trunk"]), tip);
-    let given = place.machine.read("given");
-    assert!(given.contains("credential-helper") && !given.contains(CREDENTIAL), "{given}");
-    assert!(!place.machine.read("state/gate/web.git/config").contains(CREDENTIAL));
+    the_next_commit_comes_too(&place);
     let grep = Command::new("grep")
         .args(["-r", "-l", CREDENTIAL])
         .arg(place.machine.path("state"))
@@ -154,14 +161,7 @@ fn an_https_upstream_gets_the_credential_and_one_of_another_certificate_does_not
     let trusted = format!("[http]\n\tsslCAInfo = {}\n", place.machine.text("certificate.pem"));
     place.machine.write("home/.gitconfig", &trusted);
     place.machine.ok(&init);
-    let tip = place.commit("second");
-    place.git("tree", &["push", "-q", "origin", "trunk"]);
-    place.git("upstream.git", &["update-server-info"]);
-    place.machine.ok(&["gate", "sync", "web"]);
-    assert_eq!(place.in_mirror(&["rev-parse", "trunk"]), tip);
-    let given = place.machine.read("given");
-    assert!(given.contains("credential-helper") && !given.contains(CREDENTIAL), "{given}");
-    assert!(!place.machine.read("state/gate/web.git/config").contains(CREDENTIAL));
+    the_next_commit_comes_too(&place);
 }
 
 /// Ended when dropped.
@@ -174,90 +174,10 @@ impl Drop for Server {
     }
 }
 
-/// A real sshd on a free port that lets `key` in as this user, or why there is none.
-fn sshd(machine: &Machine, key: &str) -> Result<(Server, u16), &'static str> {
-    let program = "/usr/sbin/sshd";
-    if !Path::new(program).exists() {
-        return Err("sshd is not installed");
-    }
-    if !nix::unistd::geteuid().is_root() {
-        return Err("sshd needs root to log somebody in");
-    }
-    let directory = machine.path("sshd");
-    fs::create_dir(&directory).unwrap();
-    // What sshd separates its privileges with.
-    let _ = fs::create_dir("/run/sshd");
-    let host_key = directory.join("host");
-    let arguments = ["-q", "-t", "ed25519", "-N", "", "-f"];
-    let made = Command::new("ssh-keygen").args(arguments).arg(&host_key).status();
-    assert!(made.unwrap().success());
-    machine.write("sshd/authorized", key);
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let configuration = machine.write(
-        "sshd/config",
-        &format!(
-            "Port {port}\nListenAddress 127.0.0.1\nHostKey {}\nAuthorizedKeysFile {}\n\
-             StrictModes no\nUsePAM no\nPasswordAuthentication no\nPidFile none\n\
-             PermitRootLogin prohibit-password\n",
-            host_key.display(),
-            directory.join("authorized").display()
-        ),
-    );
-    let child = Command::new(program)
-        .args(["-D", "-e", "-f"])
-        .arg(configuration)
-        .stdin(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    let server = Server(child);
-    await_listener(port);
-    Ok((server, port))
-}
-
 fn await_listener(port: u16) {
     let start = Instant::now();
     while TcpStream::connect(("127.0.0.1", port)).is_err() {
         assert!(start.elapsed() < Duration::from_secs(5), "nobody listens on {port}");
         std::thread::sleep(Duration::from_millis(20));
-    }
-}
-
-#[test]
-fn a_key_of_the_vault_opens_an_upstream_through_our_signer() {
-    let own = Path::new(env!("CARGO_BIN_EXE_terokctl")).parent().unwrap();
-    let siblings =
-        ["terok-supervisor", "terok-vault-keeper", "terok-ssh-signer", "terok-token-broker"];
-    if let Some(missing) = siblings.iter().find(|name| !own.join(name).exists()) {
-        std::println!("skipped: {missing} is not built");
-        return;
-    }
-    let place = Place::on(Machine::furnished());
-    let key = place.machine.ok(&["ssh", "pub", "--scope", "app"]);
-    let (_sshd, port) = match sshd(&place.machine, &key) {
-        Ok(running) => running,
-        Err(why) => return std::println!("skipped: {why}"),
-    };
-    // The operator's own list of known hosts is not the test's to change.
-    place.machine.program(
-        "ssh",
-        &format!(
-            "#!/bin/sh\nexec /usr/bin/ssh -F none -o UserKnownHostsFile={} \
-             -o StrictHostKeyChecking=accept-new \"$@\"\n",
-            place.machine.text("known_hosts")
-        ),
-    );
-    let user = nix::unistd::User::from_uid(nix::unistd::geteuid()).unwrap().unwrap().name;
-    let url = format!("ssh://{user}@127.0.0.1:{port}{}", place.upstream.display());
-    place.machine.ok(&["gate", "init", "web", "--from", &url, "--scope", "app"]);
-    let tip = place.commit("second");
-    place.git("tree", &["push", "-q", "origin", "trunk"]);
-    place.machine.ok(&["gate", "sync", "web"]);
-    assert_eq!(place.in_mirror(&["rev-parse", "trunk"]), tip);
-    // Nothing is left of the supervisor that served the key.
-    assert!(place.machine.tokens().is_empty());
-    for directory in ["state/sidecar", "run/terok/sandbox/run"] {
-        let left: Vec<_> = fs::read_dir(place.machine.path(directory)).unwrap().flatten().collect();
-        assert!(left.is_empty(), "{left:?}");
     }
 }

@@ -8,8 +8,7 @@ use std::io::{self, BufReader, Read, Seek, SeekFrom};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-/// Most that is taken at once, in bytes.
-const CHUNK: u64 = 1024 * 1024;
+use crate::observe::grown::Grown;
 
 /// Files read at a time; the oldest goes first.
 const MAX_FILES: usize = 3;
@@ -23,9 +22,7 @@ pub(super) struct Tail {
 struct Reading {
     file: File,
     inode: u64,
-    at: u64,
-    /// A line whose end is not written yet.
-    rest: Vec<u8>,
+    grown: Grown,
 }
 
 impl Tail {
@@ -35,7 +32,7 @@ impl Tail {
         let mut files = Vec::new();
         for path in [Path::new(&rotated), &path] {
             if let Some(mut reading) = Reading::open(path)? {
-                reading.at = reading.file.metadata()?.len();
+                reading.grown = Grown::beyond(reading.file.metadata()?.len());
                 files.push(reading);
             }
         }
@@ -51,7 +48,7 @@ impl Tail {
         self.files.iter().map(|reading| {
             let mut file = &reading.file;
             file.seek(SeekFrom::Start(0))?;
-            Ok(BufReader::new(file.take(reading.at)))
+            Ok(BufReader::new(file.take(reading.grown.at())))
         })
     }
 
@@ -66,7 +63,7 @@ impl Tail {
         }
         let mut lines = Vec::new();
         for reading in &mut self.files {
-            lines.extend(reading.lines()?);
+            lines.extend(reading.grown.lines(&reading.file)?);
         }
         Ok(lines)
     }
@@ -80,21 +77,7 @@ impl Reading {
             file => file?,
         };
         let inode = file.metadata()?.ino();
-        Ok(Some(Self { file, inode, at: 0, rest: vec![] }))
-    }
-
-    fn lines(&mut self) -> io::Result<Vec<String>> {
-        if self.file.metadata()?.len() < self.at {
-            self.at = 0;
-            self.rest.clear();
-        }
-        self.file.seek(SeekFrom::Start(self.at))?;
-        self.at += (&self.file).take(CHUNK).read_to_end(&mut self.rest)? as u64;
-        let Some(end) = self.rest.iter().rposition(|byte| *byte == b'\n') else {
-            return Ok(vec![]);
-        };
-        let whole: Vec<u8> = self.rest.drain(..=end).collect();
-        Ok(String::from_utf8_lossy(&whole).lines().map(str::to_owned).collect())
+        Ok(Some(Self { file, inode, grown: Grown::default() }))
     }
 }
 

@@ -3,7 +3,7 @@
 //! beginning.
 
 use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::thread;
@@ -11,10 +11,9 @@ use std::time::Duration;
 
 use super::Story;
 use super::line::{Line, Source};
+use crate::observe::grown::Grown;
 
 const PAUSE: Duration = Duration::from_millis(200);
-/// Most that is taken at once of one file, in bytes.
-const CHUNK: u64 = 1024 * 1024;
 
 pub(super) struct Follow<'s> {
     story: &'s Story,
@@ -25,9 +24,7 @@ struct Tail {
     source: Source,
     path: PathBuf,
     inode: u64,
-    at: u64,
-    /// The beginning of a line whose end is not written yet.
-    rest: Vec<u8>,
+    grown: Grown,
     last: String,
 }
 
@@ -40,8 +37,7 @@ impl<'s> Follow<'s> {
                 source,
                 path: path.clone(),
                 inode: facts.as_ref().map_or(0, MetadataExt::ino),
-                at: facts.map_or(0, |facts| facts.len()),
-                rest: vec![],
+                grown: Grown::beyond(facts.map_or(0, |facts| facts.len())),
                 last: String::new(),
             }
         };
@@ -77,23 +73,16 @@ impl<'s> Follow<'s> {
 impl Tail {
     /// Whole lines written since the last look.
     fn read(&mut self) -> io::Result<Vec<String>> {
-        let mut file = match File::open(&self.path) {
+        let file = match File::open(&self.path) {
             Err(why) if why.kind() == io::ErrorKind::NotFound => return Ok(vec![]),
             file => file?,
         };
-        let facts = file.metadata()?;
-        if facts.ino() != self.inode || facts.len() < self.at {
-            self.inode = facts.ino();
-            self.at = 0;
-            self.rest.clear();
+        let inode = file.metadata()?.ino();
+        if inode != self.inode {
+            self.inode = inode;
+            self.grown = Grown::default();
         }
-        file.seek(SeekFrom::Start(self.at))?;
-        self.at += file.take(CHUNK).read_to_end(&mut self.rest)? as u64;
-        let Some(end) = self.rest.iter().rposition(|byte| *byte == b'\n') else {
-            return Ok(vec![]);
-        };
-        let whole: Vec<u8> = self.rest.drain(..=end).collect();
-        Ok(String::from_utf8_lossy(&whole).lines().map(str::to_owned).collect())
+        self.grown.lines(&file)
     }
 }
 
