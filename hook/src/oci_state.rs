@@ -15,6 +15,7 @@ use oci_spec::runtime::State;
 use serde_json::{Map, Value};
 use terok_shared::annotation::{self, PathError, SidecarPath};
 use terok_shared::container::{ContainerId, IdError};
+use terok_shared::json_kind;
 
 /// A state of podman's has about one KiB; annotations may be long, but not this long.
 const MAX_BYTES: usize = 1024 * 1024;
@@ -89,20 +90,9 @@ fn take_annotation(state: &mut Map<String, Value>) -> Result<Option<String>, Sta
             None => Ok(None),
             Some(Value::String(path)) if path.is_empty() => Ok(None),
             Some(Value::String(path)) => Ok(Some(path)),
-            Some(other) => Err(StateError::Annotation(kind(&other))),
+            Some(other) => Err(StateError::Annotation(json_kind::of(&other))),
         },
-        Some(other) => Err(StateError::Annotations(kind(&other))),
-    }
-}
-
-fn kind(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "null",
-        Value::Bool(_) => "a boolean",
-        Value::Number(_) => "a number",
-        Value::String(_) => "a string",
-        Value::Array(_) => "an array",
-        Value::Object(_) => "an object",
+        Some(other) => Err(StateError::Annotations(json_kind::of(&other))),
     }
 }
 

@@ -10,6 +10,7 @@ pub mod descriptor_packet;
 pub mod endpoint;
 pub mod exit;
 pub mod handover;
+pub mod json_kind;
 pub mod layout;
 pub mod logging;
 pub mod packet_pair;

@@ -5,12 +5,9 @@
 //! lets a late poststop see that the container it speaks of runs again. A file without start time
 //! (another program's) is believed only if the process's arguments name the container.
 
-use std::fs::{self, OpenOptions};
-use std::io::{self, Read};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::fs;
+use std::io;
 use std::path::Path;
-
-use nix::unistd::geteuid;
 
 use crate::container::ContainerId;
 use crate::process::Process;
@@ -41,7 +38,7 @@ fn text(living: Living) -> String {
 /// The living supervisor of `id`, if the file names one. A file that is missing, malformed, not
 /// ours, or names a dead process names nobody.
 pub fn living(path: &Path, id: &ContainerId) -> Option<Living> {
-    let record = parse(&read(path).ok()?)?;
+    let record = parse(&record::read(path, MAX_BYTES).ok()?)?;
     let supervisor = match record.started {
         Some(started) => Process::recorded(record.pid, started),
         None => {
@@ -54,13 +51,13 @@ pub fn living(path: &Path, id: &ContainerId) -> Option<Living> {
 /// As `living`, if `word` is among the supervisor's arguments. That is looked at first: in a crowd
 /// almost every supervisor is somebody else's.
 pub fn living_with(path: &Path, id: &ContainerId, word: &[u8]) -> Option<Living> {
-    let record = parse(&read(path).ok()?)?;
+    let record = parse(&record::read(path, MAX_BYTES).ok()?)?;
     has_argument(Process::recorded(record.pid, 0), word).then(|| living(path, id))?
 }
 
 /// The container's init that the file names, also when its supervisor is dead; alive or not.
 pub fn container(path: &Path) -> Option<Process> {
-    parse(&read(path).ok()?)?.container
+    parse(&record::read(path, MAX_BYTES).ok()?)?.container
 }
 
 /// Removes the file; one that is already gone is fine.
@@ -71,28 +68,14 @@ pub fn remove(path: &Path) -> io::Result<()> {
     }
 }
 
-fn read(path: &Path) -> io::Result<String> {
-    let file = OpenOptions::new()
-        .read(true)
-        .custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK)
-        .open(path)?;
-    let facts = file.metadata()?;
-    if !facts.is_file() || facts.uid() != geteuid().as_raw() {
-        return Err(io::Error::other("not a regular file of ours"));
-    }
-    let mut text = String::new();
-    file.take(MAX_BYTES).read_to_string(&mut text)?;
-    Ok(text)
-}
-
 struct Record {
     pid: i32,
     started: Option<u64>,
     container: Option<Process>,
 }
 
-fn parse(text: &str) -> Option<Record> {
-    let mut lines = text.lines();
+fn parse(text: &[u8]) -> Option<Record> {
+    let mut lines = std::str::from_utf8(text).ok()?.lines();
     let pid = lines.next()?.trim().parse().ok().filter(|pid| *pid > 0)?;
     let started = lines.next().and_then(|line| line.trim().parse().ok());
     let container = lines.next().and_then(|line| {

@@ -1,9 +1,11 @@
-//! A file of ours that is replaced whole or not at all.
+//! A file of ours that is replaced whole or not at all, and read only if it is ours.
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, Read};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
+
+use nix::unistd::geteuid;
 
 use crate::layout;
 
@@ -31,6 +33,22 @@ pub fn write_from(path: &Path, source: &mut impl Read) -> io::Result<()> {
     written
 }
 
+/// Its first `most` bytes. A symbolic link, anything but a regular file, and a file of somebody
+/// else's are errors.
+pub fn read(path: &Path, most: u64) -> io::Result<Vec<u8>> {
+    let file = OpenOptions::new()
+        .read(true)
+        .custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK)
+        .open(path)?;
+    let facts = file.metadata()?;
+    if !facts.is_file() || facts.uid() != geteuid().as_raw() {
+        return Err(io::Error::other("not a regular file of ours"));
+    }
+    let mut bytes = Vec::new();
+    file.take(most).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -46,5 +64,18 @@ mod tests {
         fs::create_dir(&path).unwrap();
         write(&path, b"3").unwrap_err();
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1, "no draft is left");
+    }
+
+    #[test]
+    fn what_is_no_file_of_ours_is_not_read_and_of_a_large_one_no_more_than_asked_for() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("f");
+        write(&path, b"0123456789").unwrap();
+        assert_eq!(read(&path, 4).unwrap(), b"0123");
+        let link = dir.path().join("link");
+        std::os::unix::fs::symlink(&path, &link).unwrap();
+        for other in [&link, dir.path(), Path::new("/dev/null"), &dir.path().join("absent")] {
+            read(other, 4).unwrap_err();
+        }
     }
 }

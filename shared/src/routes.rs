@@ -14,6 +14,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
+use crate::json_kind;
 use crate::secret::Secret;
 pub use rules::{Limit, Permission, Rules};
 pub use upstream::{Upstream, UpstreamError};
@@ -108,12 +109,14 @@ impl RouteTable {
         }
         let routes = match serde_json::from_slice(json) {
             Ok(Value::Object(routes)) => routes,
-            Ok(other) => return Err(RoutesError::NotAnObject { file: at(), kind: kind(&other) }),
+            Ok(other) => {
+                return Err(RoutesError::NotAnObject { file: at(), kind: json_kind::of(&other) });
+            }
             Err(why) => return Err(RoutesError::NotJson { file: at(), why }),
         };
         let checked = routes.into_iter().map(|(provider, route)| {
             let Value::Object(fields) = route else {
-                let kind = kind(&route);
+                let kind = json_kind::of(&route);
                 return Err(RoutesError::Route { file: at(), route: provider, kind });
             };
             match Fields(fields).route() {
@@ -263,7 +266,7 @@ impl Fields {
         let text = |(key, value): (&String, &Value)| match value {
             Value::String(text) => Ok((key.clone(), text.clone())),
             other => {
-                let why = format!("expected a string, found {}", kind(other));
+                let why = format!("expected a string, found {}", json_kind::of(other));
                 Err(FieldError::inside(field, key.clone(), why))
             }
         };
@@ -303,17 +306,6 @@ fn is_field_value(text: &str) -> bool {
     text.bytes().all(|byte| matches!(byte, b' '..=b'~'))
 }
 
-fn kind(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "null",
-        Value::Bool(_) => "a boolean",
-        Value::Number(_) => "a number",
-        Value::String(_) => "a string",
-        Value::Array(_) => "an array",
-        Value::Object(_) => "an object",
-    }
-}
-
 impl FieldError {
     fn new(field: &'static str, why: String) -> Self {
         Self { field, inner: None, why }
@@ -324,7 +316,7 @@ impl FieldError {
     }
 
     fn expected(field: &'static str, what: &str, found: &Value) -> Self {
-        Self::new(field, format!("expected {what}, found {}", kind(found)))
+        Self::new(field, format!("expected {what}, found {}", json_kind::of(found)))
     }
 }
 

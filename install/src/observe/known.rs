@@ -1,19 +1,17 @@
 //! The containers there are to tell of: sidecars, joined with the pid and status files of their
 //! runs, each compared with the kernel. No container engine is asked.
 
-use std::fs::{self, OpenOptions};
-use std::io::{self, Read};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use nix::libc;
-use nix::unistd::geteuid;
 use terok_shared::annotation::SidecarPath;
 use terok_shared::container::{ContainerId, ContainerName};
 use terok_shared::layout::StateRoot;
 use terok_shared::pid_file::{self, Living};
 use terok_shared::process::Process;
+use terok_shared::record;
 use terok_shared::sidecar::{self, Sidecar};
 use terok_shared::status::{self, ServiceState, ServiceStatus, Status};
 
@@ -179,17 +177,7 @@ fn read_sidecar(path: &Path) -> Result<Sidecar, String> {
 
 /// Its writer is the supervisor, so it is as trustworthy as a file of ours.
 fn read_status(path: &Path) -> io::Result<Status> {
-    let file = OpenOptions::new()
-        .read(true)
-        .custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK)
-        .open(path)?;
-    let facts = file.metadata()?;
-    if !facts.is_file() || facts.uid() != geteuid().as_raw() {
-        return Err(io::Error::other("not a regular file of ours"));
-    }
-    let mut text = Vec::new();
-    file.take(status::MAX_BYTES).read_to_end(&mut text)?;
-    Ok(serde_json::from_slice(&text)?)
+    Ok(serde_json::from_slice(&record::read(path, status::MAX_BYTES)?)?)
 }
 
 pub(super) fn entries(directory: &Path) -> io::Result<Vec<PathBuf>> {

@@ -5,7 +5,8 @@
 
 use serde_json::{Map, Value};
 
-use super::{FieldError, kind};
+use super::FieldError;
+use crate::json_kind;
 
 /// The rules of one route. Without any, everything is allowed without a limit.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -64,7 +65,7 @@ fn permission(n: usize, entry: &Value) -> Result<Permission, FieldError> {
     let place = format!("entry {}", n + 1);
     let refused = |why: String| FieldError::inside(ALLOW, place.clone(), why);
     let Value::Object(entry) = entry else {
-        return Err(refused(format!("expected an object, found {}", kind(entry))));
+        return Err(refused(format!("expected an object, found {}", json_kind::of(entry))));
     };
     if let Some(unknown) = entry.keys().find(|key| !["methods", "paths"].contains(&key.as_str())) {
         return Err(refused(format!("unknown key {unknown:?}, expected `methods` or `paths`")));
@@ -93,11 +94,13 @@ fn strings(
         None | Some(Value::Null) => return Ok(None),
         Some(Value::Array(entries)) if entries.len() <= MAX_ENTRIES => entries,
         Some(Value::Array(_)) => return Err(too_many(ALLOW, Some(format!("{place} {key}")))),
-        Some(other) => return Err(refused(format!("expected an array, found {}", kind(other)))),
+        Some(other) => {
+            return Err(refused(format!("expected an array, found {}", json_kind::of(other))));
+        }
     };
     let text = |entry: &Value| match entry {
         Value::String(text) => Ok(text.clone()),
-        other => Err(refused(format!("expected strings, found {}", kind(other)))),
+        other => Err(refused(format!("expected strings, found {}", json_kind::of(other)))),
     };
     entries.iter().map(text).collect::<Result<_, _>>().map(Some)
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 
 use super::{MAX_BYTES, SidecarError};
+use crate::json_kind;
 
 pub(super) struct Members(Map<String, Value>);
 
@@ -30,7 +31,7 @@ impl FieldError {
     }
 
     fn expected(key: &'static str, what: &str, found: &Value) -> Self {
-        Self::new(key, format!("expected {what}, found {}", kind(found)))
+        Self::new(key, format!("expected {what}, found {}", json_kind::of(found)))
     }
 }
 
@@ -50,7 +51,9 @@ impl Members {
         }
         match serde_json::from_slice(json) {
             Ok(Value::Object(members)) => Ok(Self(members)),
-            Ok(other) => Err(SidecarError::NotAnObject { file: file(), kind: kind(&other) }),
+            Ok(other) => {
+                Err(SidecarError::NotAnObject { file: file(), kind: json_kind::of(&other) })
+            }
             Err(why) => Err(SidecarError::NotJson { file: file(), why }),
         }
     }
@@ -131,7 +134,7 @@ impl Members {
         let string = |(name, value)| match value {
             Value::String(text) => Ok((name, text)),
             other => {
-                let found = kind(&other);
+                let found = json_kind::of(&other);
                 let why = format!("member `{name}`: expected a string, found {found}");
                 Err(FieldError::new(key, why))
             }
@@ -146,16 +149,5 @@ impl Members {
 
     fn get(&self, key: &str) -> Option<&Value> {
         self.0.get(key).filter(|value| !value.is_null())
-    }
-}
-
-fn kind(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "null",
-        Value::Bool(_) => "a boolean",
-        Value::Number(_) => "a number",
-        Value::String(_) => "a string",
-        Value::Array(_) => "an array",
-        Value::Object(_) => "an object",
     }
 }
