@@ -6,6 +6,7 @@
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
 
+use terok_shared::annotation::SidecarPath;
 use terok_shared::container::ContainerId;
 use terok_shared::endpoint::{self, Endpoint};
 use terok_shared::layout::StateRoot;
@@ -13,8 +14,6 @@ use terok_shared::pid_file;
 use terok_shared::process::Process;
 use terok_shared::service::Service;
 use terok_shared::sidecar::Sidecar;
-
-use crate::plan::Start;
 
 /// More pid files than this are not looked at.
 const MAX_FILES: usize = 10_000;
@@ -25,16 +24,22 @@ pub(crate) struct Neighbour {
     pub container: ContainerId,
 }
 
-/// Called with the sidecar locked, so that two containers of a pod take turns.
-pub(crate) fn find(plan: &Start, root: &StateRoot, parsed: &Sidecar) -> Option<Neighbour> {
+/// Who serves the sidecar at `path`, for another container than `id`. To start one where there is
+/// none, call it with the sidecar locked, so that two containers of a pod take turns.
+pub(crate) fn find(
+    id: &ContainerId,
+    path: &SidecarPath,
+    parsed: &Sidecar,
+    root: &StateRoot,
+) -> Option<Neighbour> {
     if !may_be_served(parsed) {
         return None;
     }
-    let sidecar = plan.sidecar.as_path().as_os_str().as_bytes();
+    let sidecar = path.as_path().as_os_str().as_bytes();
     let files = fs::read_dir(root.pids()).ok()?.flatten().take(MAX_FILES).map(|file| file.path());
     files.filter_map(|file| Some((StateRoot::container_of_record(&file)?, file))).find_map(
         |(container, file)| {
-            if container == plan.id || file != root.pid_file(&container) {
+            if container == *id || file != root.pid_file(&container) {
                 return None;
             }
             let living = pid_file::living_with(&file, &container, sidecar)?;

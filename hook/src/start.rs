@@ -139,7 +139,7 @@ fn already_served(
     if let Some(living) = pid_file::living(&root.pid_file(&plan.id), &plan.id) {
         return Ok(Some(OutcomeKind::AlreadyRunning(living.supervisor.pid())));
     }
-    Ok(neighbour::find(plan, root, sidecar).map(OutcomeKind::Neighbour))
+    Ok(neighbour::find(&plan.id, &plan.sidecar, sidecar, root).map(OutcomeKind::Neighbour))
 }
 
 fn start_one(

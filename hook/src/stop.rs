@@ -21,6 +21,7 @@ use terok_shared::service::Service;
 use terok_shared::sidecar::{self, Sidecar};
 use terok_shared::socket_file;
 
+use crate::neighbour;
 use crate::plan::Stop;
 
 /// Grace between SIGTERM and SIGKILL, and after SIGKILL: under 2 s together.
@@ -70,7 +71,7 @@ pub(crate) fn stop(plan: &Stop) -> Result<Outcome, StopError> {
     for record in root.records(&plan.id) {
         let _ = fs::remove_file(record);
     }
-    remove_sockets(plan);
+    remove_sockets(plan, &root);
     Ok(outcome)
 }
 
@@ -110,9 +111,14 @@ fn wait(pidfd: &OwnedFd, patience: Duration) -> bool {
 
 /// A supervisor that was killed leaves its sockets; the next start would remove them, but there
 /// may be none.
-fn remove_sockets(plan: &Stop) {
+fn remove_sockets(plan: &Stop, root: &StateRoot) {
     let Ok((_, text)) = sidecar::read(&plan.sidecar) else { return };
     let Ok(sidecar) = Sidecar::parse(plan.sidecar.as_path(), &text) else { return };
+    // Another container of the pod has them. It can keep whoever knocks there waiting, and podman
+    // would wait for us.
+    if neighbour::find(&plan.id, &plan.sidecar, &sidecar, root).is_some() {
+        return;
+    }
     for service in Service::ALL {
         if let Some(Ok(Endpoint::Unix(path))) = endpoint::of(&sidecar, service) {
             clear(&path);

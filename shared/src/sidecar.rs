@@ -284,6 +284,10 @@ fn loopback(members: &Members) -> Result<Option<Loopback>, FieldError> {
         vault: ports.port("vault").map_err(within)?,
         gate: ports.port("gate").map_err(within)?,
     };
+    if let Some(unknown) = ports.besides(&["vault", "gate"]) {
+        let why = format!("has a member {unknown:?}, expected `vault` or `gate`");
+        return Err(FieldError::new(KEY, why));
+    }
     if loopback.vault.is_none() && loopback.gate.is_none() {
         return Err(FieldError::new(KEY, "names neither `vault` nor `gate`"));
     }

@@ -3,9 +3,12 @@
 use std::fmt;
 use std::fs;
 use std::io;
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::FileTypeExt;
-use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
+
+use nix::errno::Errno;
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, connect, socket};
 
 #[derive(Debug)]
 pub enum SocketFileError {
@@ -29,13 +32,21 @@ pub fn clear(path: &Path) -> Result<(), SocketFileError> {
         }
         Ok(_) => {}
     }
-    match UnixStream::connect(path) {
+    match knock(path) {
         // Nobody listens any more (connect(2)).
-        Err(why) if why.kind() == io::ErrorKind::ConnectionRefused => remove(path).map_err(io),
-        Err(why) if why.kind() == io::ErrorKind::NotFound => Ok(()),
-        Err(why) => Err(io(why)),
-        Ok(_) => Err(SocketFileError::InUse(path.to_owned())),
+        Err(Errno::ECONNREFUSED) => remove(path).map_err(io),
+        Err(Errno::ENOENT) => Ok(()),
+        // EAGAIN: its queue is full, and may stay so.
+        Ok(()) | Err(Errno::EAGAIN) => Err(SocketFileError::InUse(path.to_owned())),
+        Err(errno) => Err(io(errno.into())),
     }
+}
+
+/// Connects, if that can be done at once.
+fn knock(path: &Path) -> nix::Result<()> {
+    let flags = SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC;
+    let client = socket(AddressFamily::Unix, SockType::Stream, flags, None)?;
+    connect(client.as_raw_fd(), &UnixAddr::new(path)?)
 }
 
 /// Removes the file; one that is already gone is fine.
@@ -68,6 +79,7 @@ impl std::error::Error for SocketFileError {}
 #[cfg(test)]
 mod tests {
     use super::*;
+    use nix::sys::socket::{Backlog, bind, listen};
     use std::os::unix::net::UnixListener;
 
     #[test]
@@ -80,6 +92,18 @@ mod tests {
         drop(listener);
         clear(&path).unwrap();
         assert!(!path.exists());
+    }
+
+    #[test]
+    fn a_living_socket_whose_queue_is_full_is_not_waited_for() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("s.sock");
+        let flags = SockFlag::SOCK_CLOEXEC;
+        let listener = socket(AddressFamily::Unix, SockType::Stream, flags, None).unwrap();
+        bind(listener.as_raw_fd(), &UnixAddr::new(&path).unwrap()).unwrap();
+        listen(&listener, Backlog::new(1).unwrap()).unwrap();
+        while knock(&path).is_ok() {}
+        assert!(matches!(clear(&path), Err(SocketFileError::InUse(_))));
     }
 
     #[test]

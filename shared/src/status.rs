@@ -23,6 +23,9 @@ pub struct ServiceStatus {
     pub service: String,
     pub state: ServiceState,
     pub pid: Option<u32>,
+    /// Start time of that process in clock ticks since boot.
+    #[serde(default)]
+    pub started: Option<u64>,
     pub restarts: u32,
     pub last_error: Option<String>,
 }

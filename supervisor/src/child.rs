@@ -11,6 +11,7 @@ use std::time::Instant;
 use command_fds::{CommandFdExt, FdMapping};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use terok_shared::handover::READY_FD;
+use terok_shared::process::Process;
 
 use crate::environment;
 use crate::wiring::Wired;
@@ -19,8 +20,10 @@ use crate::wiring::Wired;
 pub(crate) struct Child {
     process: process::Child,
     pidfd: OwnedFd,
+    started: Option<u64>,
     /// Readable with one byte when the service serves, at its end when it never will.
     pub(crate) ready: Option<PipeReader>,
+    pub(crate) has_served: bool,
     pub(crate) since: Instant,
 }
 
@@ -59,11 +62,25 @@ impl Child {
         }
         let pid = Pid::from_child(&process);
         let pidfd = pidfd_open(pid, PidfdFlags::empty())?;
-        Ok(Self { process, pidfd, ready: Some(ready), since: Instant::now() })
+        // Not reaped yet, so the number is its own.
+        let started = Process::of(process.id() as i32).ok().map(Process::started);
+        Ok(Self {
+            process,
+            pidfd,
+            started,
+            ready: Some(ready),
+            has_served: false,
+            since: Instant::now(),
+        })
     }
 
     pub(crate) fn pid(&self) -> u32 {
         self.process.id()
+    }
+
+    /// In clock ticks since boot; a number that was taken over has another.
+    pub(crate) fn started(&self) -> Option<u64> {
+        self.started
     }
 
     pub(crate) fn pidfd(&self) -> BorrowedFd<'_> {

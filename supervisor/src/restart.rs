@@ -1,5 +1,5 @@
 //! When a service that ended is started again: at once the first time, then ever later, and no
-//! more when it has ended too often in a row or when trying again changes nothing.
+//! more when it has failed too often in a row or when trying again changes nothing.
 
 use std::time::Duration;
 
@@ -8,6 +8,8 @@ use terok_shared::exit::Exit;
 /// A service that ran this long was well: its next end is a first one again.
 const WELL: Duration = Duration::from_secs(10);
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
+/// One that served this long before it made room for its successor is not in a hurry.
+const CALM: Duration = Duration::from_secs(1);
 /// Ends in a row, the pauses between them 6.4 s together; what does not pass in that time is for
 /// the operator.
 pub(crate) const LIMIT: u32 = 9;
@@ -19,6 +21,12 @@ pub(crate) enum Next {
     Failed,
     /// It cannot use what it is given.
     Unusable,
+}
+
+/// When the successor comes of a service that served and ended by its own will, because only another
+/// process can have what the operator has changed. That is no failure, however often it happens.
+pub(crate) fn succession(lived: Duration) -> Duration {
+    if lived >= CALM { Duration::ZERO } else { FIRST_PAUSE }
 }
 
 /// What one service's ends so far amount to.
@@ -78,6 +86,12 @@ mod tests {
         }
         assert_eq!(restarts.after(None, WELL), Next::After(Duration::ZERO));
         assert_eq!(restarts.after(None, SHORT), Next::After(FIRST_PAUSE));
+    }
+
+    #[test]
+    fn a_successor_comes_at_once_unless_one_follows_the_other() {
+        assert_eq!(succession(CALM), Duration::ZERO);
+        assert_eq!(succession(SHORT), FIRST_PAUSE);
     }
 
     #[test]

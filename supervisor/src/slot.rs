@@ -13,7 +13,7 @@ use terok_shared::sidecar::Activation;
 use terok_shared::status::{ServiceState, ServiceStatus};
 
 use crate::child::Child;
-use crate::restart::{LIMIT, Next, Restarts};
+use crate::restart::{LIMIT, Next, Restarts, succession};
 use crate::supervise::readable;
 use crate::wiring::Wired;
 
@@ -59,13 +59,11 @@ impl Slot {
     }
 
     pub(crate) fn status(&self) -> ServiceStatus {
-        let (state, pid) = match &self.state {
+        let (state, child) = match &self.state {
             State::Dormant(None) => (ServiceState::Dormant, None),
             State::Dormant(Some(_)) => (ServiceState::Starting, None),
-            State::Running(child) if child.ready.is_some() => {
-                (ServiceState::Starting, Some(child.pid()))
-            }
-            State::Running(child) => (ServiceState::Running, Some(child.pid())),
+            State::Running(child) if child.ready.is_some() => (ServiceState::Starting, Some(child)),
+            State::Running(child) => (ServiceState::Running, Some(child)),
             State::Waiting(_) => (ServiceState::Restarting, None),
             State::Down(Down::Failed) => (ServiceState::Failed, None),
             State::Down(Down::GivenUp) => (ServiceState::GivenUp, None),
@@ -73,7 +71,8 @@ impl Slot {
         ServiceStatus {
             service: self.service().name().to_owned(),
             state,
-            pid,
+            pid: child.map(Child::pid),
+            started: child.and_then(Child::started),
             restarts: self.restarts.total,
             last_error: self.last_error.clone(),
         }
@@ -153,6 +152,7 @@ impl Slot {
         {
             if ready.read(&mut [0]).is_ok_and(|n| n == 1) {
                 log::info!("{service} is ready after {} ms", child.since.elapsed().as_millis());
+                child.has_served = true;
             }
             child.ready = None;
         }
@@ -161,6 +161,10 @@ impl Slot {
             Ok(Some(status)) if self.wired.may_leave() && status.success() => {
                 log::debug!("{service} left for want of clients");
                 self.state = State::Dormant(None);
+            }
+            Ok(Some(status)) if child.has_served && status.success() => {
+                log::debug!("{service} makes room for its successor");
+                self.state = State::Waiting(Instant::now() + succession(child.since.elapsed()));
             }
             Ok(Some(status)) => {
                 let lived = child.since.elapsed();

@@ -106,6 +106,23 @@ fn a_missing_supervisor_is_named_with_a_way_out() {
     both_ways(missing, &[SUPERVISOR, "No such file", "hint: run terokctl setup again"], false);
 }
 
+/// The container's start waits two seconds and no longer, however the supervisor hangs; where it is
+/// required there is no start.
+#[test]
+fn a_supervisor_that_never_listens_is_waited_for_two_seconds() {
+    for required in [false, true] {
+        let house = House::with_own_programs();
+        house.programs().replace(SUPERVISOR, "exec sleep 5");
+        let web = house.container(&house.sidecar("web").with("required", required));
+        let run = web.hook(Runtime::Runc, Stage::CreateRuntime);
+        assert_eq!(run.status.code(), Some(i32::from(required)), "{run:?}");
+        let took = run.took.as_millis();
+        assert!((2000..4000).contains(&took), "{took} ms");
+        assert!(run.said.contains("was not listening after 2 s"), "{run:?}");
+        assert!(house.diary().contains("was not listening after 2 s"), "{}", house.diary());
+    }
+}
+
 #[test]
 fn a_missing_service_program_costs_only_that_service() {
     let missing = |house: &House, sidecar: Sidecar| {

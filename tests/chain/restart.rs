@@ -6,6 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use rustix::process::Signal;
 use serde_json::{Value, json};
 use terok_shared::endpoint::Endpoint;
@@ -16,6 +18,7 @@ use terok_tests::container::Container;
 use terok_tests::eventually::{found, within};
 use terok_tests::house::House;
 use terok_tests::mirror::Mirror;
+use terok_tests::sidecar::GATE_TOKEN;
 use terok_tests::stream::Stream;
 use terok_tests::terokctl::{terokctl, terokctl_ok};
 use terok_tests::tree::{self, Tree};
@@ -151,6 +154,34 @@ fn a_service_that_keeps_failing_is_tried_ever_more_rarely_and_then_no_more() {
     assert!(said.contains("serves web again"), "{said}");
     assert!(!tree.parent.is_alive());
     answers(&web, Service::Signer).unwrap();
+}
+
+/// A gate leaves its next client to a new gate then. That is no failure, so no limit counts it.
+#[test]
+fn a_gate_whose_policy_is_changed_again_and_again_is_no_failure_and_refuses_nobody() {
+    let house = House::new();
+    let mirror = Mirror::new(&house);
+    let web = house.container(&house.sidecar("web").with_gate(&house));
+    web.start_serving(&[Service::Gate]);
+    let gate = web.endpoint(Service::Gate);
+    let user = STANDARD.encode(format!("{GATE_TOKEN}:x"));
+    let header = format!("Authorization: Basic {user}");
+    let refs = format!("/{}.git/info/refs?service=git-upload-pack", fixtures::SCOPE);
+    for size in 1..=12 {
+        let policy = json!({ "max_pack_bytes": 1_000_000 + size }).to_string();
+        std::fs::write(mirror.path().with_extension("policy.json"), policy).unwrap();
+        let began = Instant::now();
+        assert_eq!(http::get(&gate, &refs, &[&header]).unwrap().status, 200);
+        assert!(began.elapsed() < BOUND, "{size}: {:?}", began.elapsed());
+    }
+    assert!(web.log().matches("the push policy has changed").count() == 12, "{}", web.log());
+    assert!(!web.log().contains("ended:"), "{}", web.log());
+    let told: Value = serde_json::from_str(&terokctl_ok(&house, &["status", "--json"])).unwrap();
+    let services = told[0]["services"].as_array().unwrap();
+    let gate = services.iter().find(|service| service["service"] == "gate").unwrap();
+    assert_eq!((&gate["restarts"], &gate["last_error"]), (&json!(0), &json!(null)));
+    let process = Process::of(gate["pid"].as_i64().unwrap().try_into().unwrap()).unwrap();
+    assert_eq!(gate["started"], json!(process.started()));
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::process::{Child, Command, Stdio};
 
 use terok_tests::eventually::eventually;
 
-use crate::container::SMALL_IMAGE;
+use crate::container::{Container, SMALL_IMAGE};
 use crate::operator::{self, Operator, PROVIDER, SCOPE, succeeded};
 
 const ASK: [&str; 5] = ["wget", "-q", "-O", "-", "http://127.0.0.1:9419/-/health"];
@@ -86,6 +86,33 @@ fn a_container_behind_pasta_has_its_services() {
     operator.podman_ok(&["rm", "--force", "--time", "0", "net-pasta"]);
     operator.terokctl_ok(&["cleanup", "net-pasta"]);
     assert_eq!(succeeded("ask behind pasta", output), HEALTHY);
+}
+
+/// A helper goes in, binds, passes the sockets out and ends. Whoever talks to the container has the
+/// host's network, and nothing in hand that leads into the container's.
+#[test]
+fn nobody_of_ours_stays_in_the_containers_network() {
+    let Some(operator) = operator::at_work() else { return };
+    let podman = ["--", "--detach", "--init", "--pull=never", "--network=none", SMALL_IMAGE];
+    let id = operator.terokctl_ok(&launch("net-inside", &[&podman[..], &["sleep", "60"]].concat()));
+    let id = id.lines().last().unwrap_or_default();
+    let container = Container::known(&operator, "net-inside", id);
+    assert_eq!(operator.podman_ok(&[&["exec", "net-inside"], &ASK[..]].concat()), HEALTHY);
+
+    let inside = operator.podman_ok(&["inspect", "--format", "{{.State.Pid}}", "net-inside"]);
+    // From podman's namespace: the operator may not look at processes that cannot be dumped.
+    let look = |words: &[&str]| operator.podman_ok(&[&["unshare"], words].concat());
+    let network = |pid: &str| look(&["readlink", &format!("/proc/{pid}/ns/net")]);
+    let (inside, outside) = (network(&inside), network("self"));
+    assert_ne!(inside, outside);
+    for (program, process) in container.tree().members() {
+        let pid = process.pid().to_string();
+        assert_eq!(network(&pid), outside, "{program}");
+        let held = look(&["ls", "-l", &format!("/proc/{pid}/fd")]);
+        assert!(!held.contains("net:["), "{program}: {held}");
+        let words = process.arguments().unwrap();
+        assert!(!words.iter().any(|word| word == b"--bind-inside"), "{program}");
+    }
 }
 
 /// The container starts, the diary says why it has no loopback of its own, and no port of the host

@@ -265,7 +265,14 @@ mod tests {
 
     fn service(name: &str, state: ServiceState) -> ServiceStatus {
         let pid = (state == ServiceState::Running).then_some(7);
-        ServiceStatus { service: name.to_owned(), state, pid, restarts: 0, last_error: None }
+        ServiceStatus {
+            service: name.to_owned(),
+            state,
+            pid,
+            started: None,
+            restarts: 0,
+            last_error: None,
+        }
     }
 
     fn serving(name: &str, services: Vec<ServiceStatus>) -> Told {

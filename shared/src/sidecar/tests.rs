@@ -125,6 +125,7 @@ fn loopback_names_ports_inside_the_container() {
         ("{}", "neither"),
         (r#"{"vault":"9419"}"#, "member `vault`"),
         (r#"{"vault":9419,"gate":9419}"#, "the same port"),
+        (r#"{"vault":9419,"tls":9443}"#, "has a member \"tls\""),
     ] {
         let message = parse(&with(&format!(r#""loopback":{value}"#))).unwrap_err().to_string();
         assert!(message.contains("`loopback`") && message.contains(part), "{message}");

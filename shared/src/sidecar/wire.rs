@@ -142,6 +142,11 @@ impl Members {
         members.into_iter().map(string).collect()
     }
 
+    /// A member that is none of these, in an object that is no other reader's business.
+    pub(super) fn besides(&self, known: &[&str]) -> Option<&str> {
+        self.0.keys().map(String::as_str).find(|key| !known.contains(key))
+    }
+
     /// A member that somebody else checks.
     pub(super) fn unread(&self, key: &'static str) -> Option<Value> {
         self.get(key).cloned()

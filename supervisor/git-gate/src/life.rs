@@ -41,9 +41,25 @@ pub(crate) struct Gate {
 #[derive(Debug)]
 enum LifeError {
     ProjectUnusable { project_id: String },
-    MirrorChanged { path: PathBuf },
-    PolicyChanged,
-    Upgraded,
+}
+
+/// Why only another process can serve the next client.
+enum Outdated {
+    Mirror { path: PathBuf },
+    Policy,
+    Program,
+}
+
+impl Outdated {
+    fn of(door: &Door) -> Option<Self> {
+        if door.mirror.presence() == Presence::Changed {
+            return Some(Self::Mirror { path: door.mirror.path().to_owned() });
+        }
+        if door.backends.policy.has_changed() {
+            return Some(Self::Policy);
+        }
+        door.home.is_outdated().then_some(Self::Program)
+    }
 }
 
 impl Life for Gate {
@@ -100,18 +116,10 @@ impl Life for Gate {
                 never = leave_when_outdated(&door) => match never {},
             }
         })??;
-        match door.mirror.presence() {
-            Presence::Changed => {
-                Err(LifeError::MirrorChanged { path: door.mirror.path().to_owned() }.into())
-            }
-            Presence::Served | Presence::Absent if door.backends.policy.has_changed() => {
-                Err(LifeError::PolicyChanged.into())
-            }
-            Presence::Served | Presence::Absent if door.home.is_outdated() => {
-                Err(LifeError::Upgraded.into())
-            }
-            Presence::Served | Presence::Absent => Ok(()),
+        if let Some(reason) = Outdated::of(&door) {
+            log::info!("{reason}: starting again");
         }
+        Ok(())
     }
 }
 
@@ -148,13 +156,18 @@ impl fmt::Display for LifeError {
                 "open the gate: `project_id` {project_id:?} cannot name a repository\n\
                  hint: use letters, digits, `.`, `_` and `-`"
             ),
-            Self::MirrorChanged { path } => write!(
-                f,
-                "the mirror {} is another directory than at the start: starting again",
-                path.display()
-            ),
-            Self::Upgraded => write!(f, "this program was replaced: starting again as the new one"),
-            Self::PolicyChanged => write!(f, "the push policy has changed: starting again"),
+        }
+    }
+}
+
+impl fmt::Display for Outdated {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Mirror { path } => {
+                write!(f, "the mirror {} is another directory than at the start", path.display())
+            }
+            Self::Policy => write!(f, "the push policy has changed"),
+            Self::Program => write!(f, "this program was replaced"),
         }
     }
 }

@@ -168,7 +168,7 @@ fn a_client_that_is_inside_already_is_told_and_the_gate_starts_anew() {
     world.make_mirror(&[]);
     client.write_all(&gate::refs_request(false)).unwrap();
     assert_eq!(gate::status_of(&mut client), 503);
-    assert_eq!(world.ended().code(), Some(4), "{}", world.said());
+    assert_eq!(world.ended().code(), Some(0), "{}", world.said());
 }
 
 #[test]

@@ -4,8 +4,8 @@
 //! In write-ahead mode every commit is a write to the `-wal` file, which inotify(7) reports; what
 //! it amounts to SQLite tells (`PRAGMA data_version`). The write comes first: a writer then waits
 //! for the disk, and only then says in shared memory, where nobody is told, that the commit counts.
-//! So we look when its lock is free. Only these two files are watched: the audit file beside them
-//! grows with every request.
+//! So we look when its lock is free. Only these two files are watched, not what else lies beside
+//! them: the audit file grows with every request.
 //!
 //! A user has few inotify instances (128 unless the operator raised it, shared with every editor),
 //! and each write wakes all that watch. So we listen only after a question, for a while, and where
@@ -120,8 +120,10 @@ impl Watch {
             // In this order: who writes after we took the events makes others, and whoever wrote
             // before and has no lock any more has committed.
             Ear::Listening(inotify) => {
-                take_events(inotify, vault.path())?;
-                self.write_lock.is_held().map_err(WatchError::Lock)?.then_some(later)
+                take_events(inotify)?;
+                self.refuse_replaced(vault)?;
+                // Where that cannot be told we look on, as if somebody wrote.
+                self.write_lock.is_held().unwrap_or(true).then_some(later)
             }
         };
         let version = vault.data_version().map_err(WatchError::Database)?;
@@ -149,8 +151,6 @@ impl Watch {
     }
 }
 
-const GONE: AddWatchFlags = AddWatchFlags::IN_DELETE_SELF.union(AddWatchFlags::IN_MOVE_SELF);
-
 fn listen(database: &Path) -> Result<Inotify, WatchError> {
     let failed =
         |what: String| move |errno: nix::Error| WatchError::Inotify { what, why: errno.into() };
@@ -158,9 +158,13 @@ fn listen(database: &Path) -> Result<Inotify, WatchError> {
         .map_err(failed("start inotify".to_owned()))?;
     let mut log = database.as_os_str().to_owned();
     log.push("-wal");
-    for path in [database.to_owned(), PathBuf::from(log)] {
+    let directory = database.parent().unwrap_or(Path::new("/"));
+    // A file that we have open is not deleted when its name goes: its count of links changes.
+    let moved = AddWatchFlags::IN_MOVE_SELF;
+    let changed = AddWatchFlags::IN_MODIFY | AddWatchFlags::IN_ATTRIB | moved;
+    for (path, events) in [(database, changed), (Path::new(&log), changed), (directory, moved)] {
         let what = format!("watch {}", path.display());
-        match inotify.add_watch(&path, AddWatchFlags::IN_MODIFY | GONE) {
+        match inotify.add_watch(path, events) {
             Ok(_) => {}
             Err(nix::Error::ENOENT) => return Err(WatchError::Replaced(database.to_owned())),
             Err(errno) => return Err(failed(what)(errno)),
@@ -169,11 +173,8 @@ fn listen(database: &Path) -> Result<Inotify, WatchError> {
     Ok(inotify)
 }
 
-fn take_events(inotify: &Inotify, database: &Path) -> Result<(), WatchError> {
+fn take_events(inotify: &Inotify) -> Result<(), WatchError> {
     match inotify.read_events() {
-        Ok(events) if events.iter().any(|event| event.mask.intersects(GONE)) => {
-            Err(WatchError::Replaced(database.to_owned()))
-        }
         Ok(_) | Err(nix::Error::EAGAIN) => Ok(()),
         Err(errno) => {
             Err(WatchError::Inotify { what: "read inotify events".to_owned(), why: errno.into() })
@@ -190,7 +191,7 @@ impl fmt::Display for WatchError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Inotify { what, why } => write!(f, "{what}: {why}"),
-            Self::Lock(why) => write!(f, "look at the vault's write lock: {why}"),
+            Self::Lock(why) => write!(f, "open the file of the vault's write lock: {why}"),
             Self::Database(why) => why.fmt(f),
             Self::Replaced(path) => write!(f, "vault {} was replaced", path.display()),
         }
@@ -201,6 +202,7 @@ impl std::error::Error for WatchError {}
 
 #[cfg(test)]
 mod tests {
+    use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
     use terok_shared::secret::Secret;
     use vault_store::credential::{Credential, KeyType};
 
@@ -263,5 +265,51 @@ mod tests {
         fs::rename(house.vault.path(), &aside).unwrap();
         fs::copy(&aside, house.vault.path()).unwrap();
         assert!(matches!(watch.wake(&house.vault), Err(WatchError::Replaced(_))));
+    }
+
+    /// What it hears of at once when this happens to the vault while it listens.
+    #[track_caller]
+    fn heard(happens: impl Fn(&House)) -> Result<bool, WatchError> {
+        let house = House::new();
+        let mut watch = Watch::on(&house.vault).unwrap();
+        watch.wake(&house.vault).unwrap();
+        assert!(!watch.changed(&house.vault, false).unwrap());
+        happens(&house);
+        let mut ear = [PollFd::new(watch.ear().unwrap(), PollFlags::POLLIN)];
+        assert_eq!(poll(&mut ear, PollTimeout::from(1000_u16)), Ok(1), "nothing is heard");
+        watch.changed(&house.vault, true)
+    }
+
+    #[test]
+    fn one_that_listens_hears_of_another_file_or_directory_in_its_place_and_of_none() {
+        let moved_over = |house: &House| {
+            let copy = house.directory.path().join("copy");
+            fs::copy(house.vault.path(), &copy).unwrap();
+            fs::rename(copy, house.vault.path()).unwrap();
+        };
+        let moved_away = |house: &House| {
+            fs::rename(house.vault.path(), house.directory.path().join("aside")).unwrap();
+        };
+        let removed = |house: &House| fs::remove_file(house.vault.path()).unwrap();
+        let moved_with_its_directory = |house: &House| {
+            let aside = house.directory.path().with_extension("aside");
+            fs::rename(house.directory.path(), &aside).unwrap();
+            fs::create_dir(house.directory.path()).unwrap();
+            fs::remove_dir_all(aside).unwrap();
+        };
+        let all: [&dyn Fn(&House); 4] =
+            [&moved_over, &moved_away, &removed, &moved_with_its_directory];
+        for happens in all {
+            assert!(matches!(heard(happens), Err(WatchError::Replaced(_))));
+        }
+    }
+
+    #[test]
+    fn another_mode_of_the_same_file_is_no_change() {
+        use std::os::unix::fs::PermissionsExt;
+        let tightened = |house: &House| {
+            fs::set_permissions(house.vault.path(), fs::Permissions::from_mode(0o400)).unwrap();
+        };
+        assert!(!heard(tightened).unwrap());
     }
 }
