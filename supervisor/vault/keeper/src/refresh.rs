@@ -141,7 +141,11 @@ impl Refreshes {
             }
             Remembered::Spending { .. } | Remembered::Nothing => {}
         }
-        vault.begin_refresh(&name, &digest, now()).map_err(unreadable)?;
+        // A keeper that was killed lost its lock, and its successor stores what the broker bought
+        // without one: perhaps between our reading of the row and of what is remembered of it.
+        if !is_begun(vault.begin_refresh(&name, &digest, now()))? {
+            return Ok(Begun::Elsewhere);
+        }
         log::info!("login {}/{} is being renewed", login.credential_set, login.provider);
         self.held.insert(login, Held { _lock: lock, until: Instant::now() + PATIENCE });
         let receipt = Receipt(digest.as_str().to_owned());
@@ -310,6 +314,17 @@ fn read(vault: &Vault, name: &CredentialName) -> Result<Option<Credential>, Refu
             log::error!("{why}");
             Ok(None)
         }
+    }
+}
+
+fn is_begun(begun: Result<bool, CredentialError>) -> Result<bool, Refusal> {
+    match begun {
+        Err(CredentialError::Database(why)) => Err(unreadable(why)),
+        Err(why) => {
+            log::error!("{why}");
+            Ok(false)
+        }
+        Ok(begun) => Ok(begun),
     }
 }
 

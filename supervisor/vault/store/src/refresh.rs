@@ -111,14 +111,19 @@ impl Vault {
         Ok(since.map_or(Remembered::Nothing, |since| Remembered::Spending { since }))
     }
 
-    /// Before a refresh token is handed out; `now` in Unix seconds.
+    /// Before a refresh token is handed out; `now` in Unix seconds. Says whether it may be: no when
+    /// the row holds another one by now, because somebody has renewed the login since it was read.
     pub fn begin_refresh(
         &mut self,
         name: &CredentialName,
         token: &TokenDigest,
         now: i64,
-    ) -> Result<(), DatabaseError> {
+    ) -> Result<bool, CredentialError> {
         self.write(|transaction| {
+            let held = rows::get(transaction, &name.credential_set, &name.provider)?;
+            if !held.is_some_and(|login| holds(&login, token)) {
+                return Ok(false);
+            }
             make_tables(transaction)?;
             transaction
                 .execute(
@@ -126,8 +131,8 @@ impl Vault {
                      (credential_set, provider, token_digest, began_at) VALUES (?, ?, ?, ?)",
                     (&name.credential_set, &name.provider, &token.0, now),
                 )
-                .map(drop)
-                .during("remember an attempt to refresh")
+                .during("remember an attempt to refresh")?;
+            Ok(true)
         })
     }
 

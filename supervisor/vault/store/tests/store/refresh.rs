@@ -33,7 +33,7 @@ fn an_attempt_is_remembered_until_its_outcome() {
     let copy = Copy::of(4);
     let mut vault = vault(&copy);
     assert_eq!(vault.remembered(&name(), &digest("r1")).unwrap(), Remembered::Nothing);
-    vault.begin_refresh(&name(), &digest("r1"), 77).unwrap();
+    assert!(vault.begin_refresh(&name(), &digest("r1"), 77).unwrap());
     let other = copy.open();
     assert_eq!(
         other.remembered(&name(), &digest("r1")).unwrap(),
@@ -49,7 +49,9 @@ fn an_attempt_is_remembered_until_its_outcome() {
         (login.refresh_token().unwrap().expose().as_str(), login.expires_at()),
         ("r2", Some(99))
     );
-    vault.begin_refresh(&name(), &digest("r2"), 80).unwrap();
+    assert!(!vault.begin_refresh(&name(), &digest("r1"), 80).unwrap(), "it was spent meanwhile");
+    assert_eq!(other.remembered(&name(), &digest("r1")).unwrap(), Remembered::Nothing);
+    assert!(vault.begin_refresh(&name(), &digest("r2"), 80).unwrap());
     vault.abandon_refresh(&name()).unwrap();
     assert_eq!(other.remembered(&name(), &digest("r2")).unwrap(), Remembered::Nothing);
 }
