@@ -65,6 +65,7 @@ fn a_supervisor_of_another_container_is_not_in_the_way() {
     machine.ok(&["prepare", "db", "--provider", "github"]);
     let mut living = supervisor(&machine);
     machine.ok(&["cleanup", "db"]);
+    assert!(living.try_wait().unwrap().is_none(), "it was ended along");
     drop(living.stdin.take());
     living.wait().unwrap();
 }

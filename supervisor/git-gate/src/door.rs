@@ -24,6 +24,7 @@ use crate::exchange::{self, Backends, ExchangeError};
 use crate::git::Git;
 use crate::home::Home;
 use crate::mirror::{Mirror, Presence};
+use crate::outdated::Outdated;
 use crate::policy_source::PolicySource;
 use crate::request_body::BodyError;
 use crate::route::{self, Repository, Resource, Route};
@@ -41,8 +42,8 @@ pub(crate) struct Door {
     pub(crate) home: Home,
     pub(crate) git: Rc<Git>,
     pub(crate) backends: Rc<Backends>,
-    /// Told when a request finds that the gate is not current.
-    pub(crate) outdated: Notify,
+    /// Told when a request finds that the gate is outdated.
+    pub(crate) met_outdated: Notify,
 }
 
 impl Door {
@@ -59,16 +60,13 @@ impl Door {
         let git = Rc::new(git);
         let environment = Environment::new(&git, &home, &mirror, &policy);
         let backends = Rc::new(Backends::new(Rc::clone(&git), environment, policy, audit));
-        let outdated = Notify::new();
-        Self { token, repository, mirror, home, git, backends, outdated }
+        let met_outdated = Notify::new();
+        Self { token, repository, mirror, home, git, backends, met_outdated }
     }
 
-    /// Whether mirror, policy and our own program are those of the start: the lane holds on to
-    /// these alone, so only a new process can have others in its lane.
-    pub(crate) fn is_current(&self) -> bool {
-        self.mirror.presence() != Presence::Changed
-            && !self.backends.policy.has_changed()
-            && !self.home.is_outdated()
+    /// Why this gate is of yesterday, if it is.
+    pub(crate) fn outdated(&self) -> Option<Outdated> {
+        Outdated::of(&self.mirror, &self.backends.policy, &self.home)
     }
 
     /// Which resource the request may have. Whether a repository exists is told to nobody but the
@@ -85,8 +83,8 @@ impl Door {
             }
             Verdict::Granted => {}
         }
-        if !self.is_current() {
-            self.outdated.notify_one();
+        if self.outdated().is_some() {
+            self.met_outdated.notify_one();
         }
         match self.mirror.presence() {
             // Its hooks could not run; whoever is in the middle of something may finish.

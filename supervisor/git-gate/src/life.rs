@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::io;
-use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -41,25 +40,6 @@ pub(crate) struct Gate {
 #[derive(Debug)]
 enum LifeError {
     ProjectUnusable { project_id: String },
-}
-
-/// Why only another process can serve the next client.
-enum Outdated {
-    Mirror { path: PathBuf },
-    Policy,
-    Program,
-}
-
-impl Outdated {
-    fn of(door: &Door) -> Option<Self> {
-        if door.mirror.presence() == Presence::Changed {
-            return Some(Self::Mirror { path: door.mirror.path().to_owned() });
-        }
-        if door.backends.policy.has_changed() {
-            return Some(Self::Policy);
-        }
-        door.home.is_outdated().then_some(Self::Program)
-    }
 }
 
 impl Life for Gate {
@@ -106,7 +86,7 @@ impl Life for Gate {
         // descriptors there.
         let _low = descriptors::reserve_up_to(NEWS_FD)?;
         block_on(async {
-            let is_fit = || door.is_current() || !door.backends.are_idle();
+            let is_fit = || door.outdated().is_none() || !door.backends.are_idle();
             let serving =
                 clients::serve_while(listener, MAX_CLIENTS, is_fit, |connection, drain| {
                     door::attend(Rc::clone(&door), connection, drain)
@@ -116,7 +96,7 @@ impl Life for Gate {
                 never = leave_when_outdated(&door) => match never {},
             }
         })??;
-        if let Some(reason) = Outdated::of(&door) {
+        if let Some(reason) = door.outdated() {
             log::info!("{reason}: starting again");
         }
         Ok(())
@@ -133,7 +113,7 @@ fn block_on<T>(service: impl Future<Output = T>) -> io::Result<T> {
 /// Ends the service when a client that is inside already meets a gate of yesterday, as soon as
 /// nobody is in the middle of a transfer.
 async fn leave_when_outdated(door: &Door) -> std::convert::Infallible {
-    door.outdated.notified().await;
+    door.met_outdated.notified().await;
     while !door.backends.are_idle() {
         tokio::time::sleep(LOOK_AGAIN).await;
     }
@@ -156,18 +136,6 @@ impl fmt::Display for LifeError {
                 "open the gate: `project_id` {project_id:?} cannot name a repository\n\
                  hint: use letters, digits, `.`, `_` and `-`"
             ),
-        }
-    }
-}
-
-impl fmt::Display for Outdated {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Mirror { path } => {
-                write!(f, "the mirror {} is another directory than at the start", path.display())
-            }
-            Self::Policy => write!(f, "the push policy has changed"),
-            Self::Program => write!(f, "this program was replaced"),
         }
     }
 }

@@ -33,6 +33,7 @@ mod git;
 mod home;
 mod lane;
 mod mirror;
+mod outdated;
 
 mod ask_git;
 mod backup;
